@@ -106,7 +106,8 @@ def test_ties_go_to_the_lowest_class_and_silence_is_abstain() -> None:
 def test_peer_counts_are_of_the_whole_round() -> None:
     """R counts labels of other chunks too.
 
-    Worker 0's g holds worker 3's labels of the other chunk: T = 3, g[0] = 1 and one match is worth 3, less β.
+    Worker 0's g holds worker 3's labels of the other chunk: T = 3 and g[0] = 1, so its match is
+    worth 3, less β.
     """
     turns = [
         Turn(1_000, REVEALED, {0: [0]}),
