@@ -1,0 +1,268 @@
+"""The federation on its chain: one method per contract function, typed events, named refusals.
+
+The page that every other package imports for the chain; ``node.py`` talks to the node and
+``transactions.py`` sends. Nothing here keeps state of the chain: what is returned is what the
+contract says now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+
+from services.errors import ChainError, ChainUnreachableError
+from services.interface import Event, artifact, decode_logs, event_topics
+from services.node import Chain, Receipt, answers, load_account, verify_chain, verify_contract
+from services.task import Task
+
+__all__ = [
+    "Chain",
+    "Deployment",
+    "Event",
+    "Federation",
+    "Phase",
+    "Receipt",
+    "SlashReason",
+    "deploy",
+    "load_account",
+    "verify_chain",
+    "verify_contract",
+]
+
+EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
+SPARE_GAS = 1_000_000  # whoever turns out to act last in a phase opens the next one, too
+
+
+class Phase(IntEnum):
+    """The contract's phases (protocol section 7)."""
+
+    REGISTRATION = 0
+    COMMIT = 1
+    REVEAL = 2
+    AGGREGATE = 3
+    CLOSED = 4
+
+
+class SlashReason(IntEnum):
+    """Why a worker lost its balance (protocol section 3)."""
+
+    WITHHELD = 0
+    WRONG_LABEL_COUNT = 1
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where a federation was deployed."""
+
+    contract: str
+    deploy_block: int
+    transaction_hash: str
+    gas_used: int
+
+
+class Federation:
+    """The contract, as one method per function of protocol section 8.
+
+    Views return what the contract says at the latest block. Transactions wait for inclusion and
+    need an ``account``; errors are those of ``Chain.send``.
+    """
+
+    def __init__(self, chain: Chain, address: str, account: LocalAccount | None = None) -> None:
+        self.chain = chain
+        self.address = to_checksum_address(address)
+        self.account = account
+        self._contract = chain.w3.eth.contract(self.address, abi=artifact()[0])
+        if account is not None:
+            chain.refuse_known_key(account)
+
+    def task(self) -> Task:
+        """The task, as deployed."""
+        return Task.from_abi(self._view("task"))
+
+    def phase(self) -> Phase:
+        """The phase now."""
+        return Phase(self._view("phase"))
+
+    def round(self) -> int:
+        """Number of the round now, from 1; 0 in Registration."""
+        return int(self._view("round"))
+
+    def deadline(self) -> int:
+        """When the phase ends, in unix seconds; 0 once Closed."""
+        return int(self._view("deadline"))
+
+    def roster(self) -> list[str]:
+        """Addresses of this round's workers, in the contract's order."""
+        return list(self._view("roster"))
+
+    def committee_of(self, chunk: int) -> list[str]:
+        """Addresses of the workers who label a chunk, in committee order."""
+        return list(self._view("committeeOf", chunk))
+
+    def league_of(self, worker: str) -> int:
+        """Ring position mod 2 (protocol section 5)."""
+        return int(self._view("leagueOf", worker))
+
+    def chunks(self) -> int:
+        """Chunks per round."""
+        return int(self._view("chunks"))
+
+    def balance_of(self, worker: str) -> int:
+        """A worker's balance in the federation, in wei."""
+        return int(self._view("balanceOf", worker))
+
+    def pot(self) -> int:
+        """The pot, in wei."""
+        return int(self._view("pot"))
+
+    def is_excluded(self, worker: str) -> bool:
+        """Whether a worker was slashed and excluded."""
+        return bool(self._view("isExcluded", worker))
+
+    def commitment_of(self, round_number: int, worker: str) -> bytes:
+        """A worker's commitment, 32 bytes; zero without one."""
+        return bytes(self._view("commitmentOf", round_number, worker))
+
+    def label_count_of(self, round_number: int, worker: str) -> list[int]:
+        """A worker's revealed label count per class."""
+        return list(self._view("labelCountOf", round_number, worker))
+
+    def score_of(self, round_number: int, worker: str) -> int:
+        """A worker's score, in 1e18 units; final after ``settle``."""
+        return int(self._view("scoreOf", round_number, worker))
+
+    def reward_of(self, round_number: int, worker: str) -> int:
+        """A worker's reward, in wei; 0 where stakes went back."""
+        return int(self._view("rewardOf", round_number, worker))
+
+    def labels_root_of(self, round_number: int, worker: str) -> bytes:
+        """Merkle root over a worker's revealed chunks (protocol section 3)."""
+        return bytes(self._view("labelsRootOf", round_number, worker))
+
+    def global_labels_hash(self, round_number: int, chunk: int) -> bytes:
+        """Keccak-256 of a chunk's packed global labels; zero before it is aggregated."""
+        return bytes(self._view("globalLabelsHash", round_number, chunk))
+
+    def hash_commitment(
+        self, round_number: int, worker: str, labels: bytes, label_count: Sequence[int], salt: bytes
+    ) -> bytes:
+        """The contract's own hash, for tests: never ask a node that is not yours (section 3)."""
+        return bytes(
+            self._view("hashCommitment", round_number, worker, labels, list(label_count), salt)
+        )
+
+    def register(self, proof: Sequence[bytes], deposit_wei: int) -> Receipt:
+        """Join with a membership proof (``membership.membership_proof``) and the deposit."""
+        return self._transact("register", list(proof), value_wei=deposit_wei)
+
+    def leave(self) -> Receipt:
+        """Leave and take the balance along."""
+        return self._transact("leave")
+
+    def commit(self, commitment: bytes) -> Receipt:
+        """Commit to this round's labels (``wire.commitment``)."""
+        return self._transact("commit", commitment)
+
+    def reveal(self, labels: bytes, label_count: Sequence[int], salt: bytes) -> Receipt:
+        """Open the commitment."""
+        return self._transact("reveal", labels, list(label_count), salt)
+
+    def advance(self) -> Receipt:
+        """End a phase whose deadline has passed."""
+        return self._transact("advance")
+
+    def aggregate(
+        self, chunk: int, labels: Sequence[bytes], proofs: Sequence[Sequence[bytes]]
+    ) -> Receipt:
+        """Score a chunk from labels and Merkle proofs in committee order, empty if unrevealed."""
+        return self._transact("aggregate", chunk, list(labels), [list(proof) for proof in proofs])
+
+    def settle(self) -> Receipt:
+        """Pay the round's rewards, after the last chunk."""
+        return self._transact("settle")
+
+    def fund(self, value_wei: int) -> Receipt:
+        """Give wei to the pot."""
+        return self._transact("fund", value_wei=value_wei)
+
+    def withdraw(self) -> Receipt:
+        """Take the balance, once Closed."""
+        return self._transact("withdraw")
+
+    def events(
+        self,
+        from_block: int,
+        to_block: int | None = None,
+        names: Sequence[str] | None = None,
+        round_number: int | None = None,
+    ) -> list[Event]:
+        """Events in chain order.
+
+        Args:
+            from_block: first block.
+            to_block: last block; None: the latest.
+            names: events wanted; None: all.
+            round_number: only events of this round, so none that belong to no round.
+        """
+        last = self.chain.block_number() if to_block is None else to_block
+        topics = event_topics(names, round_number)
+        found: list[Event] = []
+        span = EVENT_BLOCKS
+        while from_block <= last:
+            until = min(last, from_block + span - 1)
+            try:
+                found += self._logs(from_block, until, topics)
+            except ChainError as error:
+                # Nodes bound an answer's size, each in its own way: ask for less.
+                if isinstance(error, ChainUnreachableError) or span == 1:
+                    raise
+                span //= 2
+                continue
+            from_block = until + 1
+        return found
+
+    def round_events(self, round_number: int, names: Sequence[str]) -> list[Event]:
+        """Events of one round in chain order, found from the latest block back to its opening."""
+        last = self.chain.block_number()
+        found: list[Event] = []
+        while last >= 0:
+            first = max(0, last - EVENT_BLOCKS + 1)
+            part = self.events(first, last, [*names, "RoundOpened"], round_number)
+            found = part + found
+            if any(event.name == "RoundOpened" for event in part):
+                break
+            last = first - 1
+        return [event for event in found if event.name in names]
+
+    def _logs(self, first: int, last: int, topics: list[Any]) -> list[Event]:
+        with answers():
+            logs = self.chain.w3.eth.get_logs(
+                {"address": self.address, "fromBlock": first, "toBlock": last, "topics": topics}
+            )
+        return decode_logs(logs)
+
+    def _view(self, name: str, *arguments: Any) -> Any:
+        with answers(self.address):
+            return self._contract.functions[name](*arguments).call()
+
+    def _transact(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
+        if self.account is None:
+            raise ChainError(f"{name} is a transaction; expected an account to sign it, found none")
+        data = bytes.fromhex(self._contract.encode_abi(name, list(arguments))[2:])
+        return self.chain.send(self.account, self.address, data, value_wei, SPARE_GAS)
+
+
+def deploy(chain: Chain, account: LocalAccount, task: Task) -> Deployment:
+    """Deploy a federation; the constructor's refusals come as ``ContractRevertError``."""
+    abi, bytecode = artifact()
+    constructor = chain.w3.eth.contract(abi=abi, bytecode=bytecode).constructor(task.to_abi())
+    receipt = chain.send(account, None, bytes.fromhex(constructor.data_in_transaction[2:]))
+    return Deployment(
+        contract=str(receipt.created),
+        deploy_block=receipt.block_number,
+        transaction_hash=receipt.transaction_hash,
+        gas_used=receipt.gas_used,
+    )

@@ -1,0 +1,187 @@
+"""The contract's face, decoded: events, refusals and calls as this release's ABI names them.
+
+Pure functions over bytes, with the ABI that the build checked in; no node, no web3. ``chain.py``
+asks the node and hands what it says here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from services.errors import ChainError, ContractRevertError
+
+ARTIFACT = Path(__file__).parent / "abi" / "Federation.json"
+
+# Solidity's own two errors, which no ABI lists.
+_BUILTIN_ERRORS: list[dict[str, Any]] = [
+    {"name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
+    {"name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+]
+
+# What to do about a refusal, where its name does not say it.
+NEXT_STEP = {
+    "AlreadyAggregated": "nothing to do, someone was faster",
+    "AlreadyCommitted": "a commitment cannot be replaced; reveal what was committed",
+    "AlreadyRegistered": "nothing to do, go on with the round",
+    "AlreadyRevealed": "nothing to do, wait for the settlement",
+    "CommitmentMismatch": "reveal exactly the labels, label count and salt that were committed, "
+    "from the key that committed",
+    "DeadlineNotReached": "wait until then",
+    "DeadlinePassed": "call `advance`, then take part in the next phase",
+    "FederationClosed": "withdraw the balance",
+    "LabelsNotRevealed": "supply the bytes of the worker's `Revealed` event, cut at the chunk, and "
+    "their proof",
+    "NotMember": "ask the federation's deployer to be listed, or use a listed key",
+    "NotOnRoster": "register, or wait for the next round",
+    "NotRegistered": "register first",
+    "TaskOutOfBounds": "correct the task",
+    "TransactionTooCostly": "make chunks or committee smaller, or raise min_workers",
+    "TransactionTooLarge": "make chunks or samples per round smaller, or raise min_workers",
+    "WorkerExcluded": "this key was slashed; it cannot take part any more",
+    "WrongDeposit": "send exactly the expected deposit, in wei",
+    "WrongPhase": "phases: 0 Registration, 1 Commit, 2 Reveal, 3 Aggregate, 4 Closed; wait, or "
+    "call `advance` if the deadline has passed",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One contract event; ``args`` by the ABI's names, with plain Python values."""
+
+    name: str
+    args: dict[str, Any]
+    block_number: int
+    block_hash: str
+    transaction_hash: str
+    log_index: int
+
+
+@cache
+def artifact() -> tuple[list[dict[str, Any]], str]:
+    """This release's contract: its ABI and its creation code."""
+    try:
+        content = json.loads(ARTIFACT.read_text())
+    except FileNotFoundError:
+        raise ChainError(f"{ARTIFACT} is missing; build the contract with `make abi`") from None
+    return content["abi"], content["bytecode"]
+
+
+def decode_logs(logs: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """The federation's events among raw logs; others are left out."""
+    events = []
+    for entry in logs:
+        topics = [bytes(topic) for topic in entry["topics"]]
+        kind = _events().get(topics[0]) if topics else None
+        if kind is None:
+            continue
+        indexed = [argument for argument in kind["inputs"] if argument["indexed"]]
+        others = [argument for argument in kind["inputs"] if not argument["indexed"]]
+        args = _decode(indexed, b"".join(topics[1:])) | _decode(others, bytes(entry["data"]))
+        events.append(
+            Event(
+                name=kind["name"],
+                args={argument["name"]: args[argument["name"]] for argument in kind["inputs"]},
+                block_number=entry["blockNumber"],
+                block_hash="0x" + bytes(entry["blockHash"]).hex(),
+                transaction_hash="0x" + bytes(entry["transactionHash"]).hex(),
+                log_index=entry["logIndex"],
+            )
+        )
+    return events
+
+
+def decode_revert(data: bytes) -> ContractRevertError:
+    """Name the error in a call's revert data; ``name`` is "" where nothing known is in it."""
+    errors = [entry for entry in artifact()[0] if entry["type"] == "error"] + _BUILTIN_ERRORS
+    kind = next((entry for entry in errors if _hash(entry)[:4] == data[:4]), None)
+    try:
+        if kind is not None:
+            args = _decode(kind["inputs"], data[4:])
+            return ContractRevertError(kind["name"], args, _refusal(kind["name"], args))
+    except DecodingError:
+        pass
+    return ContractRevertError(
+        "",
+        {},
+        "the contract refused the call without an error that this release knows (revert data "
+        f"0x{data.hex()}); check that the contract is this release's",
+    )
+
+
+def function_name(data: bytes) -> str:
+    """Which contract function a transaction's data calls; "" for none of them."""
+    for entry in artifact()[0]:
+        if entry["type"] == "function" and _hash(entry)[:4] == data[:4]:
+            return str(entry["name"])
+    return ""
+
+
+def event_topics(names: Sequence[str] | None, round_number: int | None) -> list[Any]:
+    """The topics to ask a node for.
+
+    Args:
+        names: events wanted; None: all.
+        round_number: only events of this round, so none that belong to no round.
+
+    Raises:
+        ChainError: a name is no event of the contract, or one that belongs to no round.
+    """
+    known = {
+        kind["name"]: "0x" + topic.hex()
+        for topic, kind in _events().items()
+        if round_number is None or (kind["inputs"] and kind["inputs"][0]["name"] == "round")
+    }
+    unknown = set(names or ()) - set(known)
+    if unknown:
+        raise ChainError(f"expected events among {sorted(known)}, found {sorted(unknown)}")
+    wanted = [topic for name, topic in known.items() if names is None or name in names]
+    return [wanted] if round_number is None else [wanted, f"0x{round_number:064x}"]
+
+
+@cache
+def _events() -> dict[bytes, dict[str, Any]]:
+    """The ABI's events by topic 0."""
+    return {_hash(entry): entry for entry in artifact()[0] if entry["type"] == "event"}
+
+
+def _hash(entry: Mapping[str, Any]) -> bytes:
+    """Keccak-256 of the signature: an event's topic 0; its first 4 bytes are a selector."""
+    return keccak(text=f"{entry['name']}({','.join(map(_type, entry['inputs']))})")
+
+
+def _type(argument: Mapping[str, Any]) -> str:
+    kind: str = argument["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(_type, argument['components']))}){kind.removeprefix('tuple')}"
+
+
+def _decode(arguments: Sequence[Mapping[str, Any]], data: bytes) -> dict[str, Any]:
+    kinds = [_type(argument) for argument in arguments]
+    return {
+        argument["name"]: _plain(kind, value)
+        for argument, kind, value in zip(arguments, kinds, decode(kinds, data), strict=True)
+    }
+
+
+def _plain(kind: str, value: Any) -> Any:
+    if kind.endswith("[]"):
+        return [_plain(kind[:-2], item) for item in value]
+    return to_checksum_address(value) if kind == "address" else value
+
+
+def _refusal(name: str, args: Mapping[str, Any]) -> str:
+    shown = ", ".join(
+        f"{key} {'0x' + value.hex() if isinstance(value, bytes) else value}"
+        for key, value in args.items()
+    )
+    step = NEXT_STEP.get(name)
+    return f"the contract refused: {name}({shown})" + (f"; {step}" if step else "")

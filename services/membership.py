@@ -1,0 +1,193 @@
+"""Who may take part: the member list, its Merkle root and proofs, and the task's description.
+
+The tree is OpenZeppelin's standard Merkle tree over ``(address)``: the contract keeps the root, a
+member registers with a proof. The description carries the list; up to 100 members it is inside
+``task.uri`` itself, so that the chain alone is enough.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
+
+import httpx
+from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+from eth_utils.crypto import keccak
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.errors import MembershipError
+from services.task import Task
+
+MOST_MEMBERS_ON_CHAIN = 100  # more would make the deployment itself too large
+DATA_URI = "data:application/json,"
+# Characters that RFC 3986 allows in a path and JSON uses; the rest is percent-encoded.
+_PLAIN = ":,!$&'()*+;=@/?"
+
+
+class Description(BaseModel):
+    """What ``task.uri`` leads to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    members: list[str] = Field(description="Addresses that may register.")
+    name: str = Field("", description="What the federation is called.")
+    classes: list[str] | None = Field(None, description="What each class is called.")
+
+
+def members_root(addresses: list[str]) -> str:
+    """Root of the members' tree, "0x…": the task's ``members_root``.
+
+    Raises:
+        MembershipError: no member, a malformed address, or one that is listed twice.
+    """
+    return "0x" + _tree(_leaves(addresses))[0].hex()
+
+
+def membership_proof(addresses: list[str], address: str) -> list[bytes]:
+    """What ``register`` wants from ``address``: the siblings from its leaf to the root.
+
+    Raises:
+        MembershipError: it is not on the list, or the list is malformed.
+    """
+    leaves = _leaves(addresses)
+    leaf = _leaf(address) if is_hex_address(address) else b""
+    if leaf not in leaves:
+        raise MembershipError(
+            f"{address} is not a member: expected one of the {len(leaves)} listed addresses; ask "
+            "the federation's deployer to be listed, or use the key of a listed address"
+        )
+    tree = _tree(leaves)
+    index = tree.index(leaf, len(leaves) - 1)
+    proof = []
+    while index > 0:
+        proof.append(tree[index + 1 if index % 2 else index - 1])
+        index = (index - 1) // 2
+    return proof
+
+
+def describe(members: list[str], name: str = "", classes: list[str] | None = None) -> str:
+    """The description as a ``data:`` URI, to be the task's ``uri``.
+
+    Raises:
+        MembershipError: too many members to keep on chain.
+    """
+    if len(members) > MOST_MEMBERS_ON_CHAIN:
+        raise MembershipError(
+            f"{len(members)} members are too many to describe on chain, expected at most "
+            f"{MOST_MEMBERS_ON_CHAIN}; publish the description (description_json) and set the "
+            "task's uri to its address"
+        )
+    return DATA_URI + quote(description_json(members, name, classes), safe=_PLAIN)
+
+
+def description_json(members: list[str], name: str = "", classes: list[str] | None = None) -> str:
+    """The description as JSON text, to publish where the task's ``uri`` points."""
+    _leaves(members)
+    description = Description(
+        members=[to_checksum_address(member) for member in members], name=name, classes=classes
+    )
+    return description.model_dump_json(exclude_none=True)
+
+
+def read_description(source: str, timeout_s: float = 10.0) -> Description:
+    """Read a description.
+
+    Args:
+        source: a ``data:`` URI, an http(s) URL, or a file's path.
+        timeout_s: seconds to wait for an answer over HTTP.
+
+    Raises:
+        MembershipError: nothing there, or something else.
+    """
+    try:
+        return Description.model_validate_json(_fetch(source, timeout_s))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise MembershipError(
+            f"{_short(source)} is no task description ({place + ': ' if place else ''}"
+            f"{problem['msg']}); expected JSON with a list of members"
+        ) from error
+
+
+def read_members(task: Task, source: str | None = None) -> list[str]:
+    """The members of a federation, checked against the root that its contract keeps.
+
+    Args:
+        task: the task, from the contract.
+        source: where the description is; None: where ``task.uri`` says.
+
+    Raises:
+        MembershipError: no description, or its list is not the contract's.
+    """
+    if not (source or task.uri):
+        raise MembershipError(
+            "the task has no uri, so nobody says who the members are; set FEDSERUM_MEMBERS to the "
+            "task's description"
+        )
+    members = read_description(source or task.uri).members
+    found = members_root(members)
+    if found != task.members_root:
+        raise MembershipError(
+            f"{_short(source or task.uri)} lists other members than the contract: expected root "
+            f"{task.members_root}, found {found}; get the current list from the deployer and set "
+            "FEDSERUM_MEMBERS to it"
+        )
+    return members
+
+
+def _fetch(source: str, timeout_s: float) -> bytes:
+    try:
+        if source.startswith("data:"):
+            kind, comma, content = source.partition(",")
+            data = unquote_to_bytes(content)
+            if not comma:
+                raise ValueError("no comma after the media type")
+            return base64.b64decode(data, validate=True) if kind.endswith(";base64") else data
+        if source.startswith(("http://", "https://")):
+            answer = httpx.get(source, timeout=timeout_s, follow_redirects=True)
+            return answer.raise_for_status().content
+        return Path(source.removeprefix("file://")).read_bytes()
+    except (OSError, ValueError, binascii.Error, httpx.HTTPError) as error:
+        raise MembershipError(
+            f"cannot read the task description at {_short(source)} ({error}); expected a data: "
+            "URI, an http(s) URL or a file; set FEDSERUM_MEMBERS to where it is"
+        ) from error
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= 80 else source[:77] + "..."
+
+
+def _leaves(addresses: list[str]) -> list[bytes]:
+    """One leaf per address, ascending, as the tree orders them."""
+    if not addresses:
+        raise MembershipError("the member list is empty; list at least the fewest workers")
+    for address in addresses:
+        if not is_hex_address(address) or (
+            address[2:] not in (address[2:].lower(), address[2:].upper())
+            and not is_checksum_address(address)
+        ):
+            raise MembershipError(
+                f"{address!r} in the member list is no address; expected 0x, 40 hex digits and, if "
+                "they are of mixed case, a correct checksum (EIP-55)"
+            )
+    leaves = sorted({_leaf(address) for address in addresses})
+    if len(leaves) < len(addresses):
+        folded = [address.lower() for address in addresses]
+        twice = next(address for address in folded if folded.count(address) > 1)
+        raise MembershipError(f"{twice} is in the member list twice; list every member once")
+    return leaves
+
+
+def _leaf(address: str) -> bytes:
+    # Hashed twice, so that no inner node of 64 bytes can pass for a leaf.
+    return keccak(keccak(bytes.fromhex(address[2:]).rjust(32, b"\0")))
+
+
+def _tree(leaves: list[bytes]) -> list[bytes]:
+    """The complete binary tree as an array: root first, children of i at 2i+1 and 2i+2."""
+    tree = [b""] * (len(leaves) - 1) + leaves[::-1]
+    for index in range(len(leaves) - 2, -1, -1):
+        tree[index] = keccak(b"".join(sorted(tree[2 * index + 1 : 2 * index + 3])))
+    return tree

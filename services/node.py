@@ -1,0 +1,296 @@
+"""One node of the chain: transport, what it says about the chain, and sending through it.
+
+With ``transactions.py`` the only file that imports web3. Synchronous. Transport errors are retried
+in ``_Transport`` and nowhere else.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import requests
+import stamina
+from eth_account import Account
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+from eth_account.signers.local import LocalAccount
+from eth_typing import HexStr
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3 import HTTPProvider, Web3
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BadResponseFormat,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3RPCError,
+)
+from web3.types import RPCEndpoint, RPCResponse, TxReceipt
+
+from services import transactions
+from services.errors import (
+    ChainError,
+    ChainUnreachableError,
+    ContractMissingError,
+    SettingsError,
+    WrongChainError,
+)
+from services.interface import Event, decode_logs, decode_revert, function_name
+
+LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An included transaction: the contract function it called, the gas it used, its events.
+
+    ``function`` is "constructor" for a deployment and "" for what is no call of the contract.
+    """
+
+    transaction_hash: str
+    block_number: int
+    gas_used: int
+    function: str
+    events: list[Event]
+    created: str | None = None  # address of the contract that it created
+
+
+def load_account(key_file: Path) -> LocalAccount:
+    """Read a private key of 64 hex digits.
+
+    Raises:
+        SettingsError: no such file, or something else in it.
+    """
+    try:
+        text = key_file.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the key file {key_file} ({error.strerror}); expected 64 hex digits in it"
+        ) from error
+    try:
+        key = bytes.fromhex(text.removeprefix("0x"))
+        account: LocalAccount = Account.from_key(key)
+    except ValueError as error:
+        raise SettingsError(
+            f"{key_file} does not hold a private key: expected 64 hex digits, found "
+            f"{len(text)} characters"
+        ) from error
+    return account
+
+
+class _Transport(HTTPProvider):
+    """HTTP transport with the project's only retries: bounded, and for transport errors alone."""
+
+    def __init__(self, rpc_url: str, timeout_s: float) -> None:
+        super().__init__(
+            rpc_url,
+            request_kwargs={"timeout": timeout_s},
+            exception_retry_configuration=None,
+        )
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        try:
+            for attempt in stamina.retry_context(
+                on=requests.RequestException, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
+            ):
+                with attempt:
+                    return super().make_request(method, params)
+        except requests.RequestException as error:
+            raise ChainUnreachableError(
+                f"no chain node answers at {self.endpoint_uri} ({type(error).__name__}); start "
+                "one, or set FEDSERUM_RPC_URL"
+            ) from error
+        except ValueError as error:
+            raise ChainUnreachableError(
+                f"what answers at {self.endpoint_uri} is no chain node (its answer is not JSON); "
+                "set FEDSERUM_RPC_URL"
+            ) from error
+        raise AssertionError("unreachable")
+
+
+@contextmanager
+def answers(contract: str = "the contract") -> Iterator[None]:
+    """Turn web3's errors into ours."""
+    try:
+        yield
+    except ContractLogicError as error:
+        raise decode_revert(_revert_data(error)) from error
+    except BadFunctionCallOutput as error:
+        raise ContractMissingError(
+            f"what is at {contract} does not answer like a federation; check the address, and "
+            "whether the chain was wiped"
+        ) from error
+    except Web3RPCError as error:
+        raise ChainError(f"the node refused a request: {error.message}") from error
+    except BadResponseFormat as error:
+        raise ChainUnreachableError(f"what answers is no chain node: {error}") from error
+
+
+def _revert_data(error: ContractLogicError) -> bytes:
+    # Some nodes put words before the data, some send none.
+    data = error.data.split()[-1] if isinstance(error.data, str) else ""
+    return bytes.fromhex(data[2:]) if data.startswith("0x") else b""
+
+
+def _typed(raw: TxReceipt, data: bytes) -> Receipt:
+    created = raw["contractAddress"]
+    return Receipt(
+        transaction_hash=Web3.to_hex(raw["transactionHash"]),
+        block_number=raw["blockNumber"],
+        gas_used=raw["gasUsed"],
+        function="constructor" if created else function_name(data),
+        events=decode_logs(raw["logs"]),
+        created=created,
+    )
+
+
+class Chain:
+    """A node and what it says about the chain."""
+
+    def __init__(
+        self,
+        rpc_url: str,
+        timeout_s: float = 10.0,
+        transaction_timeout_s: float = 120.0,
+        poll_s: float = 0.5,
+    ) -> None:
+        self.rpc_url = rpc_url
+        self.transaction_timeout_s = transaction_timeout_s
+        self.poll_s = poll_s
+        # Web3's own middleware would ask for the chain id before every call and refuse the blocks
+        # of proof-of-authority chains.
+        self.w3 = Web3(_Transport(rpc_url, timeout_s), middleware=[])
+        self._sending = threading.Lock()
+
+    def chain_id(self) -> int:
+        """The chain id (EIP-155)."""
+        with answers():
+            return self.w3.eth.chain_id
+
+    def genesis_hash(self) -> str:
+        """Hash of block 0, which tells a wiped development chain from the old one."""
+        with answers():
+            return "0x" + bytes(self.w3.eth.get_block(0)["hash"]).hex()
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        with answers():
+            return self.w3.eth.block_number
+
+    def now(self) -> int:
+        """Time of the latest block, in unix seconds: what the contract's windows go by."""
+        with answers():
+            return self.w3.eth.get_block("latest")["timestamp"]
+
+    def balance_wei(self, address: str) -> int:
+        """Ether of an account outside the federation, in wei."""
+        with answers():
+            return self.w3.eth.get_balance(to_checksum_address(address))
+
+    def code_hash(self, address: str) -> str | None:
+        """Keccak-256 of the runtime code at an address; None without code."""
+        with answers():
+            code = self.w3.eth.get_code(to_checksum_address(address))
+        return "0x" + keccak(code).hex() if code else None
+
+    def receipt(self, transaction_hash: str) -> Receipt:
+        """The receipt of an included transaction, with the federation's events decoded.
+
+        Raises:
+            ChainError: no block has this transaction.
+        """
+        with answers():
+            try:
+                key = HexStr(transaction_hash)
+                raw = self.w3.eth.get_transaction_receipt(key)
+                data = self.w3.eth.get_transaction(key)["input"]
+            except TransactionNotFound:
+                raise ChainError(f"no block has a transaction {transaction_hash}") from None
+        return _typed(raw, data)
+
+    def transfer(self, account: LocalAccount, to: str, value_wei: int) -> Receipt:
+        """Send ether; errors as in ``transactions.send``."""
+        return self.send(account, to_checksum_address(to), b"", value_wei)
+
+    def send(
+        self,
+        account: LocalAccount,
+        to: str | None,
+        data: bytes,
+        value_wei: int = 0,
+        spare_gas: int = 0,
+    ) -> Receipt:
+        """Sign, send and wait as in ``transactions.send``; refusals come by name."""
+        self.refuse_known_key(account)
+        with self._sending, answers():
+            raw = transactions.send(
+                self.w3,
+                account,
+                to,
+                data,
+                value_wei,
+                timeout_s=self.transaction_timeout_s,
+                poll_s=self.poll_s,
+                spare_gas=spare_gas,
+            )
+        return _typed(raw, data)
+
+    def refuse_known_key(self, account: LocalAccount) -> None:
+        """Refuse keys that everyone knows, except on a development chain.
+
+        Raises:
+            SettingsError: the key is one of those that development nodes print.
+        """
+        if self.chain_id() not in LOCAL_CHAIN_IDS and account.address in _known_addresses():
+            raise SettingsError(
+                f"{account.address} is a development key that everyone knows, and this is chain "
+                f"{self.chain_id()}; expected chain {LOCAL_CHAIN_IDS}, or a key of your own"
+            )
+
+
+def verify_chain(chain: Chain, chain_id: int, genesis_hash: str) -> None:
+    """Check that this is the chain it was last time.
+
+    Raises:
+        WrongChainError: chain id or genesis differ.
+    """
+    found = (chain.chain_id(), chain.genesis_hash())
+    if found != (chain_id, genesis_hash):
+        raise WrongChainError(
+            f"{chain.rpc_url} serves another chain: expected chain {chain_id} with genesis "
+            f"{genesis_hash}, found chain {found[0]} with genesis {found[1]}; set "
+            "FEDSERUM_RPC_URL, or start anew with an empty state folder if the chain was wiped"
+        )
+
+
+def verify_contract(chain: Chain, address: str, expected_code_hash: str) -> None:
+    """Check that the contract at an address is the one expected.
+
+    Raises:
+        ContractMissingError: no code there, or other code.
+    """
+    found = chain.code_hash(address)
+    if found is None:
+        raise ContractMissingError(
+            f"no contract at {address} on chain {chain.chain_id()} ({chain.rpc_url}); check the "
+            "address and FEDSERUM_RPC_URL: the chain may have been wiped"
+        )
+    if found != expected_code_hash:
+        raise ContractMissingError(
+            f"another contract than expected is at {address}: expected code hash "
+            f"{expected_code_hash}, found {found}; use the release it was deployed from, or set "
+            "FEDSERUM_CODE_HASH to the hash that you trust"
+        )
+
+
+@cache
+def _known_addresses() -> frozenset[str]:
+    """Accounts of the mnemonic that anvil and Hardhat start with."""
+    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
+    return frozenset(
+        Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}")).address
+        for index in range(20)
+    )

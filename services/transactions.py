@@ -1,0 +1,229 @@
+"""Send one transaction and wait until a block has it.
+
+Nonces, fees, gas, size and funds are decided here and nowhere else. One account has one
+transaction under way: a process that restarts waits for what it sent before it died, so that what
+it does next is judged by the state that this left.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from web3 import Web3
+from web3.exceptions import TransactionNotFound, Web3RPCError
+from web3.types import TxParams, TxReceipt, Wei
+
+from services.errors import InsufficientFundsError, TransactionError
+
+MAX_GAS = 16_777_216  # EIP-7825: no transaction may ask for more
+MAX_BYTES = 131_072  # nodes drop a larger signed transaction
+
+_FEE_ROUNDS = 3  # how often a transaction that no block takes is sent again with a higher fee
+_FEE_STEP = 1.25  # nodes want at least a tenth more before they replace one
+
+log = structlog.get_logger()
+
+
+class _NonceTakenError(Exception):
+    """Another transaction of the account got the nonce; the state it left must be read anew."""
+
+
+def send(
+    w3: Web3,
+    account: LocalAccount,
+    to: str | None,
+    data: bytes,
+    value_wei: int,
+    *,
+    timeout_s: float,
+    poll_s: float,
+    spare_gas: int = 0,
+) -> TxReceipt:
+    """Sign locally, send and wait for inclusion.
+
+    Args:
+        w3: the node.
+        account: who signs and pays.
+        to: the receiver; None creates a contract.
+        data: the call, or the creation code.
+        value_wei: ether to send along, in wei.
+        timeout_s: seconds until inclusion, in all.
+        poll_s: seconds between two looks.
+        spare_gas: gas to allow beyond the estimate, for work that another transaction of the same
+            block may leave to this one.
+
+    Returns:
+        The receipt of a transaction that succeeded.
+
+    Raises:
+        InsufficientFundsError: the account cannot pay value and gas.
+        TransactionError: too large, needs too much gas, refused, or in no block in time.
+        web3.exceptions.ContractLogicError: the contract refuses it.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        _await_earlier(w3, account.address, time.monotonic() + timeout_s / _FEE_ROUNDS, poll_s)
+        request: TxParams = {"from": account.address, "data": data, "value": Wei(value_wei)}
+        if to is not None:
+            request["to"] = to
+        request["gas"] = _gas_limit(w3, account, request, spare_gas)
+        try:
+            receipt = _send_until_included(w3, account, request, deadline, poll_s)
+        except _NonceTakenError:
+            if time.monotonic() < deadline:
+                continue
+            raise TransactionError(
+                f"another process keeps sending with the key of {account.address}; give every "
+                "process a key of its own"
+            ) from None
+        if receipt["status"] != 1:
+            _raise_cause(w3, request, receipt)
+        return receipt
+
+
+def _await_earlier(w3: Web3, address: ChecksumAddress, until: float, poll_s: float) -> None:
+    """Wait for the account's pending transactions; past ``until`` they are to be replaced."""
+    while time.monotonic() < until:
+        included = w3.eth.get_transaction_count(address, "latest")
+        if w3.eth.get_transaction_count(address, "pending") <= included:
+            return
+        time.sleep(poll_s)
+
+
+def _gas_limit(w3: Web3, account: LocalAccount, request: TxParams, spare_gas: int) -> int:
+    """Gas to ask for: the estimate, a quarter, and what the caller wants to have spare."""
+    _check_funds(w3, account.address, request["value"], 0, 0)
+    try:
+        estimate = w3.eth.estimate_gas(request)
+    except Web3RPCError as error:
+        raise TransactionError(
+            f"the node cannot estimate the gas of this transaction: {_said(error)}; expected at "
+            f"most {MAX_GAS}: make chunks smaller if it needs more"
+        ) from error
+    if estimate > MAX_GAS:
+        raise TransactionError(
+            f"this transaction needs {estimate} gas, expected at most {MAX_GAS} (EIP-7825): make "
+            "chunks smaller"
+        )
+    return min(MAX_GAS, estimate * 5 // 4 + spare_gas)
+
+
+def _send_until_included(
+    w3: Web3, account: LocalAccount, request: TxParams, deadline: float, poll_s: float
+) -> TxReceipt:
+    """Send under one nonce, with a higher fee each time it stays out of the blocks too long."""
+    nonce = w3.eth.get_transaction_count(account.address, "latest")
+    chain_id = w3.eth.chain_id
+    tip, fee = _fees(w3)
+    patience = (deadline - time.monotonic()) / _FEE_ROUNDS
+    hashes: list[bytes] = []
+    while time.monotonic() < deadline:
+        _check_funds(w3, account.address, request["value"], request["gas"], fee)
+        fields: Any = {
+            **request,
+            "type": 2,
+            "chainId": chain_id,
+            "nonce": nonce,
+            "maxFeePerGas": fee,
+            "maxPriorityFeePerGas": tip,
+        }
+        signed = account.sign_transaction(fields)
+        _check_size(signed.raw_transaction)
+        if signed.hash not in hashes:
+            hashes.append(bytes(signed.hash))
+        accepted = _broadcast(w3, signed.raw_transaction, hashes)
+        until = min(deadline, time.monotonic() + patience) if accepted else time.monotonic()
+        receipt = _await_receipt(w3, hashes, until, poll_s)
+        if receipt is not None:
+            return receipt
+        new_tip, new_fee = _fees(w3)
+        tip, fee = max(new_tip, int(tip * _FEE_STEP) + 1), max(new_fee, int(fee * _FEE_STEP) + 1)
+    raise TransactionError(
+        f"transaction 0x{hashes[-1].hex()} of {account.address} (nonce {nonce}) is in no block "
+        "yet; it may still come: check that the node makes blocks, or raise "
+        "FEDSERUM_TRANSACTION_TIMEOUT_S"
+    )
+
+
+def _broadcast(w3: Web3, raw: bytes, hashes: list[bytes]) -> bool:
+    """Hand it to the node; False if it wants a higher fee to replace an earlier one."""
+    try:
+        w3.eth.send_raw_transaction(raw)
+    except Web3RPCError as error:
+        # A lost answer makes the transport send twice: the node may have it all along.
+        if any(_is_known(w3, transaction_hash) for transaction_hash in hashes):
+            return True
+        said = _said(error)
+        if "nonce" in said.lower():
+            raise _NonceTakenError from error
+        if "underpriced" in said.lower():
+            return False
+        raise TransactionError(f"the node refused the transaction: {said}") from error
+    return True
+
+
+def _is_known(w3: Web3, transaction_hash: bytes) -> bool:
+    try:
+        w3.eth.get_transaction(Web3.to_hex(transaction_hash))
+    except TransactionNotFound:
+        return False
+    return True
+
+
+def _await_receipt(w3: Web3, hashes: list[bytes], until: float, poll_s: float) -> TxReceipt | None:
+    """Whichever of the transactions under one nonce gets into a block first."""
+    while True:
+        for transaction_hash in hashes:
+            try:
+                return w3.eth.get_transaction_receipt(Web3.to_hex(transaction_hash))
+            except TransactionNotFound:
+                continue
+        if time.monotonic() >= until:
+            return None
+        time.sleep(poll_s)
+
+
+def _fees(w3: Web3) -> tuple[int, int]:
+    """(tip, most to pay) in wei per gas; twice the base fee outlasts six full blocks."""
+    base = w3.eth.get_block("latest").get("baseFeePerGas")
+    if base is None:
+        raise TransactionError("the chain has no base fee; expected one with EIP-1559")
+    tip = w3.eth.max_priority_fee
+    return tip, 2 * base + tip
+
+
+def _check_funds(w3: Web3, address: ChecksumAddress, value: int, gas: int, fee: int) -> None:
+    found, needed = w3.eth.get_balance(address), value + gas * fee
+    if found < needed:
+        raise InsufficientFundsError(
+            f"{address} cannot pay for a transaction: needs {needed} wei ({value} to send and "
+            f"{gas} gas at {fee} wei), found {found} wei; give it {needed - found} wei or more"
+        )
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) > MAX_BYTES:
+        raise TransactionError(
+            f"the signed transaction has {len(raw)} bytes, expected at most {MAX_BYTES}: make "
+            "chunks smaller"
+        )
+
+
+def _raise_cause(w3: Web3, request: TxParams, receipt: TxReceipt) -> None:
+    """Ask the node again, where the transaction failed, so that the contract names the reason."""
+    if receipt["gasUsed"] < request["gas"]:
+        for block in (receipt["blockNumber"], receipt["blockNumber"] - 1):
+            w3.eth.call(request, block)
+    raise TransactionError(
+        f"transaction {Web3.to_hex(receipt['transactionHash'])} failed in block "
+        f"{receipt['blockNumber']} after {receipt['gasUsed']} of {request['gas']} gas and would "
+        "succeed now; try again"
+    )
+
+
+def _said(error: Web3RPCError) -> str:
+    """The node's own words."""
+    response: Any = error.rpc_response or {}
+    return str(response.get("error", {}).get("message", error))
