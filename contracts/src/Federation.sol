@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {Assignment} from "./Assignment.sol";
+import {Limits} from "./Limits.sol";
+import {PackedLabels} from "./PackedLabels.sol";
+import {FederationState} from "./FederationState.sol";
+import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+import {IFederation} from "./interfaces/IFederation.sol";
+
+/// @title Federation
+/// @notice Runs the rounds of one federation: registration, then commit, reveal and aggregation in
+/// every round, then closed. No role exists; every transition is a call that anyone may make.
+contract Federation is FederationState {
+    /// @dev How long an aggregation may last before the round is void.
+    uint256 private constant AGGREGATE_SECONDS = 30 days;
+
+    constructor(Task memory task_) {
+        Limits.requireValid(task_);
+        _task = task_;
+        _deadline = uint64(block.timestamp + task_.registrationSeconds);
+    }
+
+    // --------------------------------------------------------------------------- registration
+
+    /// @inheritdoc IFederation
+    function register(bytes32[] calldata proof) external payable {
+        // Check:
+        _requireOpen(Phase.Registration);
+        Worker storage worker = _workers[msg.sender];
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
+        if (!MerkleProof.verifyCalldata(proof, _task.membersRoot, leaf)) {
+            revert NotMember(msg.sender);
+        }
+        if (worker.balance > 0) revert AlreadyRegistered(msg.sender);
+        if (msg.value != _task.depositWei) revert WrongDeposit(_task.depositWei, msg.value);
+
+        // Effect:
+        worker.balance = uint128(msg.value);
+        worker.index = uint16(_roster.length);
+        _roster.push(msg.sender);
+        emit Registered(msg.sender, msg.value);
+        if (_roster.length == _task.maxWorkers) _openRound();
+    }
+
+    /// @inheritdoc IFederation
+    function leave() external {
+        // Check:
+        Worker storage worker = _workers[msg.sender];
+        uint256 refund = worker.balance;
+        if (_phase == Phase.Registration) {
+            _requireOpen(Phase.Registration);
+            if (refund == 0) revert NotRegistered(msg.sender);
+        } else {
+            _requireOpen(Phase.Commit);
+            if (_round == 1) revert CannotLeaveRoundOne();
+            if (refund == 0) revert NotOnRoster(_round, msg.sender);
+            if (worker.committed == _round) {
+                revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
+            }
+        }
+
+        // Effect:
+        worker.balance = 0;
+        emit Left(msg.sender, refund);
+        if (_phase == Phase.Registration) {
+            _dropFromRoster(worker.index);
+        } else {
+            ++_rounds[_round].left;
+            _endCommitIfComplete();
+        }
+
+        // Interaction:
+        _pay(msg.sender, refund);
+    }
+
+    // ---------------------------------------------------------------------- commit and reveal
+
+    /// @inheritdoc IFederation
+    function commit(bytes32 commitment) external {
+        // Check:
+        _requireOpen(Phase.Commit);
+        Worker storage worker = _workers[msg.sender];
+        Round storage current = _rounds[_round];
+        if (commitment == 0) revert EmptyCommitment();
+        if (worker.committed == _round) {
+            revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
+        }
+        if (worker.balance == 0) revert NotOnRoster(_round, msg.sender);
+
+        // Effect:
+        worker.committed = _round;
+        current.submissions[msg.sender].commitment = commitment;
+        ++current.leagues[_leagueAt(_positionOf(worker))].commits;
+        emit Committed(_round, msg.sender, commitment);
+        _endCommitIfComplete();
+    }
+
+    /// @inheritdoc IFederation
+    function reveal(bytes calldata labels, uint32[] calldata labelCount, bytes32 salt) external {
+        // Check:
+        _requireOpen(Phase.Reveal);
+        Worker storage worker = _workers[msg.sender];
+        Submission storage submission = _rounds[_round].submissions[msg.sender];
+        if (worker.excluded) revert WorkerExcluded(msg.sender);
+        if (worker.committed != _round) revert NotCommitted(_round, msg.sender);
+        if (worker.revealed == _round) revert AlreadyRevealed(_round, msg.sender);
+        uint256 classes = _task.classes;
+        if (labelCount.length != classes) {
+            revert WrongLabelCountLength(classes, labelCount.length);
+        }
+        bytes32 commitment = hashCommitment(_round, msg.sender, labels, labelCount, salt);
+        if (commitment != submission.commitment) {
+            revert CommitmentMismatch(submission.commitment, commitment);
+        }
+        uint256 position = _positionOf(worker);
+        (uint256 samples, bytes32 labelsRoot) = _checkLabels(labels, position);
+        bool isCounted = _isRecount(labels, labelCount);
+
+        // Effect:
+        if (isCounted) {
+            uint256 league = _leagueAt(position);
+            worker.revealed = _round;
+            submission.labelsRoot = labelsRoot;
+            submission.samples = uint32(samples);
+            submission.league = uint8(league);
+            submission.labelCount = labelCount;
+            _bookReveal(_rounds[_round].leagues[league], labelCount);
+            emit Revealed(_round, msg.sender, labelCount, labels);
+        } else {
+            _pot += _slash(msg.sender, SlashReason.WrongLabelCount);
+        }
+        if (++_rounds[_round].opened == _commits(_rounds[_round])) _endReveal();
+    }
+
+    // ------------------------------------------------------------- aggregation and settlement
+
+    /// @inheritdoc IFederation
+    function aggregate(uint256 chunk, bytes[] calldata labels, bytes32[][] calldata proofs)
+        external
+    {
+        // Check:
+        _requireOpen(Phase.Aggregate);
+        Round storage current = _rounds[_round];
+        address[] memory members = committeeOf(chunk);
+        if (current.globalLabelsHash[chunk] != 0) revert AlreadyAggregated(_round, chunk);
+        if (labels.length != members.length || proofs.length != members.length) {
+            revert WrongEntryCount(members.length, labels.length, proofs.length);
+        }
+        for (uint256 i; i < members.length; ++i) {
+            _checkEntry(chunk, members[i], labels[i], proofs[i]);
+        }
+
+        // Effect:
+        PeerTruthSerum.Outcome memory outcome = PeerTruthSerum.score(
+            labels,
+            PeerTruthSerum.Chunk({
+                samples: _samplesIn(chunk),
+                classes: _task.classes,
+                penaltyWad: _task.penaltyWad,
+                leagues: _hasLeagues(),
+                peerCounts: _peerCounts(members)
+            })
+        );
+        for (uint256 i; i < members.length; ++i) {
+            if (labels[i].length == 0) continue;
+            current.submissions[members[i]].score += int128(outcome.scores[i]);
+        }
+        current.majorityVotes += uint128(outcome.majorityVotes);
+        current.votes += uint128(outcome.votes);
+        current.globalLabelsHash[chunk] = keccak256(outcome.globalLabels);
+        ++current.aggregatedChunks;
+        emit ChunkAggregated(_round, chunk, msg.sender, outcome.globalLabels);
+    }
+
+    /// @inheritdoc IFederation
+    function settle() external {
+        // Check:
+        _requireOpen(Phase.Aggregate);
+        Round storage current = _rounds[_round];
+        if (current.aggregatedChunks != chunks()) {
+            revert ChunksMissing(chunks(), current.aggregatedChunks);
+        }
+
+        // Effect:
+        address[] memory ring = _ring();
+        uint256 pool = _fillPools(current, ring);
+        _pot = uint128(pool - _payRewards(current, ring));
+        uint256 agreementWad =
+            current.votes == 0 ? 0 : (WAD * current.majorityVotes) / current.votes;
+        emit RoundSettled(_round, pool, agreementWad);
+        if (_task.stopAgreementWad > 0 && agreementWad >= _task.stopAgreementWad) _close();
+        else _openRound();
+    }
+
+    // ---------------------------------------------------------------------------- at any time
+
+    /// @inheritdoc IFederation
+    function advance() external {
+        if (_phase == Phase.Closed) revert FederationClosed();
+        if (block.timestamp < _deadline) revert DeadlineNotReached(_deadline, block.timestamp);
+        if (_phase == Phase.Registration) {
+            _openRound();
+        } else if (_phase == Phase.Commit) {
+            _endCommit();
+        } else if (_phase == Phase.Reveal) {
+            _slashWithholders();
+            _endReveal();
+        } else {
+            _voidRound();
+        }
+    }
+
+    /// @inheritdoc IFederation
+    function fund() external payable {
+        if (_phase == Phase.Closed) revert FederationClosed();
+        if (_phase == Phase.Registration) revert NoRound();
+        _pot += uint128(msg.value);
+        emit Funded(msg.sender, msg.value);
+    }
+
+    /// @inheritdoc IFederation
+    function withdraw() external {
+        // Check:
+        if (_phase != Phase.Closed) revert WrongPhase(Phase.Closed, _phase);
+        uint256 amount = _workers[msg.sender].balance;
+        if (amount == 0) revert NothingToWithdraw(msg.sender);
+
+        // Effect:
+        _workers[msg.sender].balance = 0;
+        emit Withdrawn(msg.sender, amount);
+
+        // Interaction:
+        _pay(msg.sender, amount);
+    }
+
+    // ------------------------------------------------------------------------------ the clock
+
+    /// @dev The phase is the expected one and its window still open.
+    function _requireOpen(Phase expected) private view {
+        if (_phase != expected) revert WrongPhase(expected, _phase);
+        if (block.timestamp >= _deadline) revert DeadlinePassed(_deadline, block.timestamp);
+    }
+
+    function _enter(Phase next, uint256 lengthSeconds) private {
+        _phase = next;
+        _deadline = uint64(block.timestamp + lengthSeconds);
+    }
+
+    /// @dev Start the next round, or close: after the last round, or with too few workers left.
+    function _openRound() private {
+        uint256 active;
+        for (uint256 i; i < _roster.length; ++i) {
+            if (_workers[_roster[i]].balance > 0) ++active;
+        }
+        if (_round == _task.rounds || active < _task.minWorkers) {
+            _close();
+            return;
+        }
+        for (uint256 i; _roster.length > active;) {
+            if (_workers[_roster[i]].balance == 0) _dropFromRoster(i);
+            else ++i;
+        }
+        ++_round;
+        Round storage next = _rounds[_round];
+        next.seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
+        next.scaleWad = _round == 1
+            ? _task.rewardScaleWad
+            : uint64((uint256(_rounds[_round - 1].scaleWad) * _task.rewardDecayWad) / WAD);
+        _enter(Phase.Commit, _task.commitSeconds);
+        emit RoundOpened(_round, active, next.seed, _deadline);
+    }
+
+    function _endCommitIfComplete() private {
+        Round storage current = _rounds[_round];
+        if (_commits(current) + current.left == _roster.length) _endCommit();
+    }
+
+    function _endCommit() private {
+        League[2] storage leagues = _rounds[_round].leagues;
+        if (!_isEnough(leagues[0].commits, leagues[1].commits)) {
+            _voidRound();
+            return;
+        }
+        _enter(Phase.Reveal, _task.revealSeconds);
+        emit RevealOpened(_round, _deadline);
+    }
+
+    function _endReveal() private {
+        League[2] storage leagues = _rounds[_round].leagues;
+        if (!_isEnough(leagues[0].reveals, leagues[1].reveals)) {
+            _voidRound();
+            return;
+        }
+        _enter(Phase.Aggregate, AGGREGATE_SECONDS);
+        emit AggregationOpened(_round, chunks());
+    }
+
+    /// @dev Nobody is paid; who did not commit pays its stake, or idlers could void rounds for free.
+    function _voidRound() private {
+        uint256 idle;
+        uint256 cap = _stakeCap(_rounds[_round]);
+        for (uint256 i; i < _roster.length; ++i) {
+            Worker storage worker = _workers[_roster[i]];
+            if (worker.committed == _round) continue;
+            uint256 stake = Math.min(worker.balance, cap);
+            if (stake == 0) continue;
+            worker.balance -= uint128(stake);
+            idle += stake;
+        }
+        _pot += uint128(idle);
+        emit RoundVoided(_round);
+        _openRound();
+    }
+
+    /// @dev What is left in the pot is shared by those who are still in.
+    function _close() private {
+        _phase = Phase.Closed;
+        _deadline = 0;
+        uint256 active;
+        for (uint256 i; i < _roster.length; ++i) {
+            if (_workers[_roster[i]].balance > 0) ++active;
+        }
+        uint128 share = active == 0 ? 0 : uint128(_pot / active);
+        if (share > 0) {
+            for (uint256 i; i < _roster.length; ++i) {
+                Worker storage worker = _workers[_roster[i]];
+                if (worker.balance > 0) worker.balance += share;
+            }
+            _pot -= uint128(share * active);
+        }
+        emit Closed();
+    }
+
+    // -------------------------------------------------------------------------------- roster
+
+    /// @dev The last one takes the place of the one that goes.
+    function _dropFromRoster(uint256 index) private {
+        address last = _roster[_roster.length - 1];
+        _roster[index] = last;
+        _workers[last].index = uint16(index);
+        _roster.pop();
+    }
+
+    // --------------------------------------------------------------------------------- labels
+
+    /// @dev The labels are whole, padded, well-formed chunks of the ring position.
+    /// @return samples how many samples they cover
+    /// @return labelsRoot root of the Merkle tree over the chunks
+    function _checkLabels(bytes calldata labels, uint256 position)
+        private
+        view
+        returns (uint256 samples, bytes32 labelsRoot)
+    {
+        uint256[] memory assigned =
+            Assignment.chunksOf(position, _roster.length, _task.committee, chunks());
+        uint256 bits = PackedLabels.labelBits(_task.classes);
+        uint256 expectedBytes;
+        for (uint256 i; i < assigned.length; ++i) {
+            samples += _samplesIn(assigned[i]);
+            expectedBytes += PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
+        }
+        if (labels.length != expectedBytes) revert WrongLabelsLength(expectedBytes, labels.length);
+        if (samples % PackedLabels.GROUP_SAMPLES > 0) {
+            PackedLabels.requirePadded(labels, samples, bits);
+        }
+        labelsRoot = _labelsRoot(labels, assigned, bits);
+    }
+
+    /// @dev Whether the declared label count is that of the labels; reverts on malformed codes.
+    function _isRecount(bytes calldata labels, uint32[] calldata labelCount)
+        private
+        pure
+        returns (bool isEqual)
+    {
+        uint256 bits = PackedLabels.labelBits(labelCount.length);
+        (uint256[] memory counts, uint256 valid) =
+            PackedLabels.count(labels, bits, labelCount.length);
+        uint256 codes = (labels.length * 8) / bits;
+        if (valid != codes) revert MalformedLabels(codes, valid);
+        for (uint256 class; class < counts.length; ++class) {
+            if (counts[class] != labelCount[class]) return false;
+        }
+        return true;
+    }
+
+    function _bookReveal(League storage league, uint32[] calldata labelCount) private {
+        ++league.reveals;
+        if (league.labelCount.length == 0) {
+            league.labelCount = labelCount;
+            return;
+        }
+        uint32[] memory sum = league.labelCount;
+        for (uint256 class; class < sum.length; ++class) {
+            sum[class] += labelCount[class];
+        }
+        league.labelCount = sum;
+    }
+
+    function _checkEntry(
+        uint256 chunk,
+        address worker,
+        bytes calldata labels,
+        bytes32[] calldata proof
+    ) private view {
+        bool hasRevealed = _workers[worker].revealed == _round;
+        if (!hasRevealed) {
+            if (labels.length > 0) revert UnexpectedLabels(chunk, worker);
+            return;
+        }
+        if (labels.length == 0) revert MissingLabels(chunk, worker);
+        bytes32 labelsRoot = _rounds[_round].submissions[worker].labelsRoot;
+        if (!MerkleProof.verifyCalldata(proof, labelsRoot, _leaf(chunk, labels))) {
+            revert LabelsNotRevealed(chunk, worker, labelsRoot);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------- money
+
+    /// @dev Set every league's pool and the sum of its rates.
+    /// @return total Σ stakes + pot
+    function _fillPools(Round storage current, address[] memory ring)
+        private
+        returns (uint256 total)
+    {
+        uint256 cap = _stakeCap(current);
+        bool leagues = _hasLeagues();
+        uint256 pot0 = leagues ? _pot / 2 : _pot;
+        uint256[2] memory pools = [pot0, _pot - pot0];
+        uint256[2] memory rates;
+        for (uint256 p; p < ring.length; ++p) {
+            uint256 league = leagues ? p % 2 : 0;
+            pools[league] += Math.min(_workers[ring[p]].balance, cap);
+            rates[league] += _rate(current.submissions[ring[p]]);
+        }
+        for (uint256 league; league < 2; ++league) {
+            current.leagues[league].pool = uint128(pools[league]);
+            current.leagues[league].rates = uint128(rates[league]);
+        }
+        return pools[0] + pools[1];
+    }
+
+    /// @dev Move every active worker's stake and reward.
+    /// @return paid Σ rewards + stakes that went back
+    function _payRewards(Round storage current, address[] memory ring)
+        private
+        returns (uint256 paid)
+    {
+        uint256 cap = _stakeCap(current);
+        bool leagues = _hasLeagues();
+        for (uint256 p; p < ring.length; ++p) {
+            Worker storage worker = _workers[ring[p]];
+            uint256 balance = worker.balance;
+            if (balance == 0) continue;
+            League storage league = current.leagues[leagues ? p % 2 : 0];
+            Submission storage submission = current.submissions[ring[p]];
+            uint256 stake = Math.min(balance, cap);
+            uint256 reward = _share(league, _rate(submission));
+            uint256 credit = league.rates == 0 ? stake : reward;
+            if (credit != stake) worker.balance = uint128(balance - stake + credit);
+            paid += credit;
+            emit Rewarded(_round, ring[p], submission.score, reward);
+        }
+    }
+
+    /// @dev Slash everybody who committed and did not reveal.
+    function _slashWithholders() private {
+        uint256 slashed;
+        for (uint256 i; i < _roster.length; ++i) {
+            Worker storage worker = _workers[_roster[i]];
+            if (worker.committed != _round || worker.revealed == _round || worker.excluded) {
+                continue;
+            }
+            slashed += _slash(_roster[i], SlashReason.Withheld);
+        }
+        _pot += uint128(slashed);
+    }
+
+    /// @dev Take the whole balance and exclude the worker for good.
+    function _slash(address account, SlashReason reason) private returns (uint128 amount) {
+        Worker storage worker = _workers[account];
+        amount = worker.balance;
+        worker.balance = 0;
+        worker.excluded = true;
+        emit Slashed(_round, account, amount, reason);
+    }
+
+    function _pay(address receiver, uint256 amount) private {
+        (bool isPaid,) = receiver.call{value: amount}("");
+        if (!isPaid) revert PaymentFailed(receiver, amount);
+    }
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {Assignment} from "./Assignment.sol";
+import {Limits} from "./Limits.sol";
+import {PackedLabels} from "./PackedLabels.sol";
+import {IFederation} from "./interfaces/IFederation.sol";
+
+/// @title What a federation remembers
+/// @notice All storage and every way of reading it. `Federation` is what changes it.
+/// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it.
+abstract contract FederationState is IFederation {
+    uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
+    uint256 internal constant WAD = 1e18;
+
+    /// @param index place in the roster; stale once the worker is off it
+    /// @param committed last round in which it committed
+    /// @param revealed last round in which it revealed
+    struct Worker {
+        uint128 balance;
+        uint16 index;
+        uint16 committed;
+        uint16 revealed;
+        bool excluded;
+    }
+
+    /// @param samples how many samples the worker was assigned, s
+    struct Submission {
+        bytes32 commitment;
+        bytes32 labelsRoot;
+        int128 score;
+        uint32 samples;
+        uint8 league;
+        uint32[] labelCount;
+    }
+
+    /// @dev Workers that share one pool; without leagues all are booked in league 0.
+    /// @param rates Σ of its members' scores per assigned sample
+    /// @param labelCount per class, the sum of its members' label counts
+    struct League {
+        uint128 pool;
+        uint128 rates;
+        uint16 commits;
+        uint16 reveals;
+        uint32[] labelCount;
+    }
+
+    /// @param scaleWad the round's λ
+    /// @param left workers that left during the round
+    /// @param opened commitments that were revealed or slashed
+    struct Round {
+        bytes32 seed;
+        uint128 majorityVotes;
+        uint128 votes;
+        uint64 scaleWad;
+        uint16 left;
+        uint16 opened;
+        uint32 aggregatedChunks;
+        League[2] leagues;
+        mapping(address worker => Submission) submissions;
+        mapping(uint256 chunk => bytes32) globalLabelsHash;
+    }
+
+    Task internal _task;
+    Phase internal _phase;
+    uint16 internal _round;
+    uint64 internal _deadline;
+    uint128 internal _pot;
+    address[] internal _roster;
+    mapping(address worker => Worker) internal _workers;
+    mapping(uint256 round => Round) internal _rounds;
+
+    // ---------------------------------------------------------------------------------- views
+
+    /// @inheritdoc IFederation
+    function task() external view returns (Task memory) {
+        return _task;
+    }
+
+    /// @inheritdoc IFederation
+    function phase() external view returns (Phase) {
+        return _phase;
+    }
+
+    /// @inheritdoc IFederation
+    function round() external view returns (uint256) {
+        return _round;
+    }
+
+    /// @inheritdoc IFederation
+    function deadline() external view returns (uint256) {
+        return _deadline;
+    }
+
+    /// @inheritdoc IFederation
+    function roster() external view returns (address[] memory) {
+        return _roster;
+    }
+
+    /// @inheritdoc IFederation
+    function committeeOf(uint256 chunk) public view returns (address[] memory members) {
+        if (_round == 0) revert NoRound();
+        if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
+        uint256[] memory positions = Assignment.members(chunk, _roster.length, _task.committee);
+        members = new address[](positions.length);
+        for (uint256 i; i < positions.length; ++i) {
+            members[i] = _workerAt(positions[i]);
+        }
+    }
+
+    /// @inheritdoc IFederation
+    function leagueOf(address worker) external view returns (uint256) {
+        if (_round == 0) revert NoRound();
+        uint256 index = _workers[worker].index;
+        if (index >= _roster.length || _roster[index] != worker) {
+            revert NotOnRoster(_round, worker);
+        }
+        return _positionOf(_workers[worker]) % 2;
+    }
+
+    /// @inheritdoc IFederation
+    function chunks() public view returns (uint256) {
+        uint256 chunkSamples = _task.chunkSamples;
+        return (_task.samplesPerRound + chunkSamples - 1) / chunkSamples;
+    }
+
+    /// @inheritdoc IFederation
+    function balanceOf(address worker) external view returns (uint256) {
+        return _workers[worker].balance;
+    }
+
+    /// @inheritdoc IFederation
+    function pot() external view returns (uint256) {
+        return _pot;
+    }
+
+    /// @inheritdoc IFederation
+    function isExcluded(address worker) external view returns (bool) {
+        return _workers[worker].excluded;
+    }
+
+    /// @inheritdoc IFederation
+    function commitmentOf(uint256 round_, address worker) public view returns (bytes32) {
+        return _rounds[round_].submissions[worker].commitment;
+    }
+
+    /// @inheritdoc IFederation
+    function labelCountOf(uint256 round_, address worker) external view returns (uint32[] memory) {
+        return _rounds[round_].submissions[worker].labelCount;
+    }
+
+    /// @inheritdoc IFederation
+    function scoreOf(uint256 round_, address worker) external view returns (int256) {
+        return _rounds[round_].submissions[worker].score;
+    }
+
+    /// @inheritdoc IFederation
+    function rewardOf(uint256 round_, address worker) external view returns (uint256) {
+        Submission storage submission = _rounds[round_].submissions[worker];
+        return _share(_rounds[round_].leagues[submission.league], _rate(submission));
+    }
+
+    /// @inheritdoc IFederation
+    function labelsRootOf(uint256 round_, address worker) external view returns (bytes32) {
+        return _rounds[round_].submissions[worker].labelsRoot;
+    }
+
+    /// @inheritdoc IFederation
+    function globalLabelsHash(uint256 round_, uint256 chunk) external view returns (bytes32) {
+        return _rounds[round_].globalLabelsHash[chunk];
+    }
+
+    /// @inheritdoc IFederation
+    function hashCommitment(
+        uint256 round_,
+        address worker,
+        bytes calldata labels,
+        uint32[] calldata labelCount,
+        bytes32 salt
+    ) public view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                block.chainid,
+                address(this),
+                round_,
+                worker,
+                keccak256(labels),
+                keccak256(abi.encodePacked(labelCount)),
+                salt
+            )
+        );
+    }
+
+    // ------------------------------------------------------------------------ roster and leagues
+
+    function _hasLeagues() internal view returns (bool) {
+        return _task.peering == 1;
+    }
+
+    function _leagueAt(uint256 position) internal view returns (uint256) {
+        return _hasLeagues() ? position % 2 : 0;
+    }
+
+    function _workerAt(uint256 position) internal view returns (address) {
+        return _roster[Assignment.rosterIndex(_rounds[_round].seed, _roster.length, position)];
+    }
+
+    function _positionOf(Worker storage worker) internal view returns (uint256) {
+        return Assignment.ringPosition(_rounds[_round].seed, _roster.length, worker.index);
+    }
+
+    function _ring() internal view returns (address[] memory ring) {
+        bytes32 seed = _rounds[_round].seed;
+        uint256 n = _roster.length;
+        ring = new address[](n);
+        for (uint256 p; p < n; ++p) {
+            ring[p] = _roster[Assignment.rosterIndex(seed, n, p)];
+        }
+    }
+
+    function _commits(Round storage current) internal view returns (uint256) {
+        return uint256(current.leagues[0].commits) + current.leagues[1].commits;
+    }
+
+    /// @dev Whether a round with that many takers per league can pay.
+    function _isEnough(uint256 inLeague0, uint256 inLeague1) internal view returns (bool) {
+        if (_hasLeagues() && (inLeague0 == 0 || inLeague1 == 0)) return false;
+        return inLeague0 + inLeague1 >= _task.minWorkers;
+    }
+
+    // ------------------------------------------------------------------------------------ labels
+
+    function _samplesIn(uint256 chunk) internal view returns (uint256) {
+        return
+            Math.min(
+                _task.chunkSamples, _task.samplesPerRound - chunk * uint256(_task.chunkSamples)
+            );
+    }
+
+    function _labelsRoot(bytes calldata labels, uint256[] memory assigned, uint256 bits)
+        internal
+        view
+        returns (bytes32)
+    {
+        if (assigned.length == 0) return 0;
+        bytes32[] memory level = new bytes32[](assigned.length);
+        uint256 offset;
+        for (uint256 i; i < assigned.length; ++i) {
+            uint256 end = offset + PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
+            level[i] = _leaf(assigned[i], labels[offset:end]);
+            offset = end;
+        }
+        for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
+            for (uint256 i; i < width / 2; ++i) {
+                level[i] = Hashes.commutativeKeccak256(level[2 * i], level[2 * i + 1]);
+            }
+            if (width % 2 == 1) level[width / 2] = level[width - 1];
+        }
+        return level[0];
+    }
+
+    function _leaf(uint256 chunk, bytes calldata labels) internal pure returns (bytes32) {
+        return keccak256(abi.encode(chunk, keccak256(labels)));
+    }
+
+    /// @dev Per member and class, how often its peers gave that label in the round: g.
+    function _peerCounts(address[] memory members)
+        internal
+        view
+        returns (uint256[][] memory peerCounts)
+    {
+        League[2] storage leagues = _rounds[_round].leagues;
+        uint256 classes = _task.classes;
+        peerCounts = new uint256[][](members.length);
+        if (_hasLeagues()) {
+            uint256[] memory counts0 = _widen(leagues[0].labelCount, classes);
+            uint256[] memory counts1 = _widen(leagues[1].labelCount, classes);
+            for (uint256 i; i < members.length; ++i) {
+                peerCounts[i] = i % 2 == 0 ? counts1 : counts0;
+            }
+            return peerCounts;
+        }
+        uint32[] memory total = leagues[0].labelCount;
+        for (uint256 i; i < members.length; ++i) {
+            if (_workers[members[i]].revealed != _round) continue;
+            peerCounts[i] = _widen(total, classes);
+            uint32[] memory own = _rounds[_round].submissions[members[i]].labelCount;
+            for (uint256 class; class < classes; ++class) {
+                peerCounts[i][class] -= own[class];
+            }
+        }
+    }
+
+    function _widen(uint32[] memory counts, uint256 classes)
+        internal
+        pure
+        returns (uint256[] memory wide)
+    {
+        wide = new uint256[](classes);
+        for (uint256 class; class < counts.length; ++class) {
+            wide[class] = counts[class];
+        }
+    }
+
+    // ------------------------------------------------------------------------------------- money
+
+    /// @dev ⌊λ · deposit⌋: what a round puts at stake of every balance, at most.
+    function _stakeCap(Round storage current) internal view returns (uint256) {
+        return (uint256(current.scaleWad) * _task.depositWei) / WAD;
+    }
+
+    /// @dev Score per assigned sample, at least 0; 0 without reveal.
+    function _rate(Submission storage submission) internal view returns (uint256) {
+        int256 score = submission.score;
+        return score > 0 ? uint256(score) / submission.samples : 0;
+    }
+
+    /// @dev ⌊pool · rate / Σ rates⌋; 0 where stakes go back.
+    function _share(League storage league, uint256 rate) internal view returns (uint256) {
+        return league.rates == 0 ? 0 : (uint256(league.pool) * rate) / league.rates;
+    }
+}

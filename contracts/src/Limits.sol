@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Assignment} from "./Assignment.sol";
+import {PackedLabels} from "./PackedLabels.sol";
+import {IFederation} from "./interfaces/IFederation.sol";
+
+/// @title What a task may ask for
+/// @notice Refuses a task that is out of bounds, or whose `reveal` or `aggregate` would not fit a
+/// transaction for some number of workers. The gas figures are upper bounds of the measured cost;
+/// `test/Limits.t.sol` holds them against the contract. The other functions fit for any task of up
+/// to MAX_WORKERS workers, which `test/Capacity.t.sol` shows.
+library Limits {
+    uint256 internal constant MAX_WORKERS = 1024;
+    uint256 internal constant MAX_CLASSES = 1023;
+    uint256 internal constant WAD = 1e18;
+    /// @notice EIP-7825, gas per transaction.
+    uint256 internal constant MAX_TRANSACTION_GAS = 16_777_216;
+    /// @notice What nodes accept, bytes per signed transaction, less 512 for signature and fees.
+    uint256 internal constant MAX_CALLDATA_BYTES = 131_072 - 512;
+
+    /// @notice Reverts unless every transaction of the task fits.
+    function requireValid(IFederation.Task memory task) internal pure {
+        _requireInBounds(task);
+        uint256 chunks = (uint256(task.samplesPerRound) + task.chunkSamples - 1) / task.chunkSamples;
+        if (task.committee > 0 && chunks * task.committee < task.maxWorkers) {
+            revert IFederation.TooFewSeats(task.maxWorkers, chunks * task.committee);
+        }
+        for (uint256 n = task.minWorkers; n <= task.maxWorkers; ++n) {
+            bool everyone = Assignment.isEveryone(n, task.committee);
+            uint256 side = n / 2;
+            uint256 assigned = everyone ? chunks : ((chunks * task.committee) / 2 + side - 1) / side;
+            if (assigned > chunks) assigned = chunks;
+            _requireRevealFits(task, n, assigned);
+            _requireAggregateFits(task, n, everyone ? n : task.committee, assigned);
+        }
+    }
+
+    /// @notice Upper bound of what `reveal` costs.
+    /// @param groups groups of 256 samples that are revealed
+    /// @param assigned chunks that they form
+    function revealGas(uint256 groups, uint256 assigned, uint256 classes)
+        internal
+        pure
+        returns (uint256)
+    {
+        uint256 bits = PackedLabels.labelBits(classes);
+        uint256 size = groups * bits * PackedLabels.WORD_BYTES + classes * 32;
+        uint256 memoryWords = (2 * size) / 32 + groups * (bits + 1) + 4 * classes + 4 * assigned;
+        uint256 execution = 150_000 + groups * ((classes + 1) * (130 * bits + 330) + 400 * bits)
+            + assigned * 1_500 + classes * 7_000 + 10 * size + 4 * memoryWords
+            + (memoryWords * memoryWords) / 512;
+        return _transactionGas(size + 260, execution);
+    }
+
+    /// @notice Upper bound of what `aggregate` costs.
+    /// @param members workers of the chunk
+    /// @param assigned chunks of a worker: its Merkle tree's leaves
+    function aggregateGas(uint256 members, uint256 samples, uint256 assigned, uint256 classes)
+        internal
+        pure
+        returns (uint256)
+    {
+        uint256 bits = PackedLabels.labelBits(classes);
+        uint256 groups = PackedLabels.groupsFor(samples);
+        uint256 memoryWords = members * (256 + 2 * classes + groups * bits + 40) + 8 * classes + 3
+            * groups * bits + 512;
+        uint256 execution = 150_000 + groups
+            * (256 * (members * (170 * bits + 1_400) + 220 * bits + 800)) + members
+            * (24_000 + classes * 1_100 + _depth(assigned) * 600) + classes * 1_000 + 4
+            * memoryWords + (memoryWords * memoryWords) / 512;
+        return _transactionGas(_aggregateBytes(members, samples, assigned, bits), execution);
+    }
+
+    function _requireRevealFits(IFederation.Task memory task, uint256 n, uint256 assigned)
+        private
+        pure
+    {
+        uint256 groups = assigned * (task.chunkSamples / PackedLabels.GROUP_SAMPLES);
+        uint256 all = PackedLabels.groupsFor(task.samplesPerRound);
+        if (groups > all) groups = all;
+        uint256 bits = PackedLabels.labelBits(task.classes);
+        uint256 size = groups * bits * PackedLabels.WORD_BYTES + uint256(task.classes) * 32 + 260;
+        if (size > MAX_CALLDATA_BYTES) {
+            revert IFederation.TransactionTooLarge("reveal", n, MAX_CALLDATA_BYTES, size);
+        }
+        uint256 needed = revealGas(groups, assigned, task.classes);
+        if (needed > MAX_TRANSACTION_GAS) {
+            revert IFederation.TransactionTooCostly("reveal", n, MAX_TRANSACTION_GAS, needed);
+        }
+    }
+
+    function _requireAggregateFits(
+        IFederation.Task memory task,
+        uint256 n,
+        uint256 members,
+        uint256 assigned
+    ) private pure {
+        uint256 samples = task.chunkSamples;
+        if (samples > task.samplesPerRound) samples = task.samplesPerRound;
+        uint256 size =
+            _aggregateBytes(members, samples, assigned, PackedLabels.labelBits(task.classes));
+        if (size > MAX_CALLDATA_BYTES) {
+            revert IFederation.TransactionTooLarge("aggregate", n, MAX_CALLDATA_BYTES, size);
+        }
+        uint256 needed = aggregateGas(members, samples, assigned, task.classes);
+        if (needed > MAX_TRANSACTION_GAS) {
+            revert IFederation.TransactionTooCostly("aggregate", n, MAX_TRANSACTION_GAS, needed);
+        }
+    }
+
+    /// @dev Selector, chunk, two array heads; per member two offsets, two lengths, labels, proof.
+    function _aggregateBytes(uint256 members, uint256 samples, uint256 assigned, uint256 bits)
+        private
+        pure
+        returns (uint256)
+    {
+        return
+            260 + members * (128 + PackedLabels.packedBytes(samples, bits) + 32 * _depth(assigned));
+    }
+
+    /// @dev Merkle proof length for a tree of that many leaves.
+    function _depth(uint256 leaves) private pure returns (uint256 depth) {
+        while (leaves > 1 << depth) ++depth;
+    }
+
+    /// @dev EIP-7623, counting every byte as non-zero: the larger of execution and floor.
+    function _transactionGas(uint256 size, uint256 execution) private pure returns (uint256) {
+        uint256 standard = 21_000 + 16 * size + execution;
+        uint256 floor = 21_000 + 40 * size;
+        return standard > floor ? standard : floor;
+    }
+
+    function _requireInBounds(IFederation.Task memory task) private pure {
+        uint256 max32 = type(uint32).max;
+        _within("samplesPerRound", task.samplesPerRound, 1, max32);
+        _within("chunkSamples", task.chunkSamples, 1, max32);
+        _within("classes", task.classes, 2, MAX_CLASSES);
+        _within("peering", task.peering, 0, 1);
+        _within("maxWorkers", task.maxWorkers, 3, MAX_WORKERS);
+        _within("minWorkers", task.minWorkers, task.peering == 1 ? 4 : 3, task.maxWorkers);
+        _within("committee", task.committee, 0, task.maxWorkers);
+        _within("rounds", task.rounds, 1, type(uint16).max);
+        _within("depositWei", task.depositWei, 1, type(uint96).max);
+        _within("rewardScaleWad", task.rewardScaleWad, 1, WAD);
+        _within("rewardDecayWad", task.rewardDecayWad, 0, WAD);
+        _within("registrationSeconds", task.registrationSeconds, 1, max32);
+        _within("commitSeconds", task.commitSeconds, 1, max32);
+        _within("revealSeconds", task.revealSeconds, 1, max32);
+        if (task.chunkSamples % PackedLabels.GROUP_SAMPLES != 0) {
+            revert IFederation.ChunkSamplesNotMultipleOf256(task.chunkSamples);
+        }
+        if (task.committee % 2 != 0) revert IFederation.CommitteeNotEven(task.committee);
+    }
+
+    function _within(string memory field, uint256 actual, uint256 least, uint256 most)
+        private
+        pure
+    {
+        if (actual < least || actual > most) {
+            revert IFederation.TaskOutOfBounds(field, least, most, actual);
+        }
+    }
+}

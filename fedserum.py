@@ -1,0 +1,1 @@
+"""The `fedserum` command: names every verb and hands over."""

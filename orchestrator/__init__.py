@@ -1,0 +1,1 @@
+"""Deploys, keeps, indexes and shows a federation; holds no power that a stranger lacks."""

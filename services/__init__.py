@@ -1,0 +1,1 @@
+"""What the worker and the orchestrator share; imports neither of them."""

@@ -1,0 +1,71 @@
+"""The one error tree.
+
+Every message says what went wrong, what was expected, what was found and what to do next. The
+command line prints it without a traceback; the orchestrator turns it into a problem document.
+"""
+
+
+class FedserumError(Exception):
+    """Root of everything that Fedserum raises on purpose."""
+
+
+class SettingsError(FedserumError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class DatasetError(FedserumError):
+    """A data set is missing, empty, too small, malformed or not the one the task pins."""
+
+
+class LabelsError(FedserumError):
+    """Labels do not fit the wire format or the task."""
+
+
+class MembershipError(FedserumError):
+    """An address is not a member, or the member list does not match the federation's root."""
+
+
+class JournalError(FedserumError):
+    """The worker's journal cannot be written, or does not match what is on chain."""
+
+
+class RoundError(FedserumError):
+    """A round cannot be carried on: missed deadline, exclusion, closed federation."""
+
+
+class ChainError(FedserumError):
+    """Root of what the chain or its node answers."""
+
+
+class ChainUnreachableError(ChainError):
+    """No node answers at the RPC address within the bounded retries."""
+
+
+class WrongChainError(ChainError):
+    """The node serves another chain than expected (chain id or genesis hash differ)."""
+
+
+class ContractMissingError(ChainError):
+    """No contract, or another contract than expected, is at the address."""
+
+
+class InsufficientFundsError(ChainError):
+    """The account cannot pay for a transaction."""
+
+
+class TransactionError(ChainError):
+    """A transaction could not be sent or was not included in time."""
+
+
+class ContractRevertError(ChainError):
+    """The contract refused a call with one of its custom errors.
+
+    Attributes:
+        name: the custom error's name, e.g. ``WrongDeposit``.
+        args_by_name: its arguments by name, e.g. ``{"expected": 10, "actual": 9}``.
+    """
+
+    def __init__(self, name: str, args_by_name: dict[str, object], message: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.args_by_name = args_by_name
