@@ -13,9 +13,9 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
-from services.errors import ChainError, ChainUnreachableError
+from services.errors import ChainError, ChainUnreachableError, ContractMissingError
 from services.interface import Event, artifact, decode_logs, event_topics
-from services.node import Chain, Receipt, answers, load_account, verify_chain, verify_contract
+from services.node import Chain, Receipt, answers, load_account, verify_chain
 from services.task import Task
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "SlashReason",
     "deploy",
     "load_account",
+    "release_code_hash",
     "verify_chain",
     "verify_contract",
 ]
 
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
-SPARE_GAS = 1_000_000  # whoever turns out to act last in a phase opens the next one, too
 
 
 class Phase(IntEnum):
@@ -156,19 +156,19 @@ class Federation:
 
     def register(self, proof: Sequence[bytes], deposit_wei: int) -> Receipt:
         """Join with a membership proof (``membership.membership_proof``) and the deposit."""
-        return self._transact("register", list(proof), value_wei=deposit_wei)
+        return self._act("register", list(proof), value_wei=deposit_wei)
 
     def leave(self) -> Receipt:
         """Leave and take the balance along."""
-        return self._transact("leave")
+        return self._act("leave")
 
     def commit(self, commitment: bytes) -> Receipt:
         """Commit to this round's labels (``wire.commitment``)."""
-        return self._transact("commit", commitment)
+        return self._act("commit", commitment)
 
     def reveal(self, labels: bytes, label_count: Sequence[int], salt: bytes) -> Receipt:
         """Open the commitment."""
-        return self._transact("reveal", labels, list(label_count), salt)
+        return self._act("reveal", labels, list(label_count), salt)
 
     def advance(self) -> Receipt:
         """End a phase whose deadline has passed."""
@@ -248,21 +248,69 @@ class Federation:
         with answers(self.address):
             return self._contract.functions[name](*arguments).call()
 
-    def _transact(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
+    def _act(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
+        """A worker's own call, which ends the phase if it turns out to be the last one's.
+
+        Who is last shows only in the block, so the estimate may miss what walks the whole roster.
+        """
+        spare_gas = 300_000 + 20_000 * self.task().max_workers
+        return self._transact(name, *arguments, value_wei=value_wei, spare_gas=spare_gas)
+
+    def _transact(
+        self, name: str, *arguments: Any, value_wei: int = 0, spare_gas: int = 0
+    ) -> Receipt:
         if self.account is None:
             raise ChainError(f"{name} is a transaction; expected an account to sign it, found none")
         data = bytes.fromhex(self._contract.encode_abi(name, list(arguments))[2:])
-        return self.chain.send(self.account, self.address, data, value_wei, SPARE_GAS)
+        return self.chain.send(self.account, self.address, data, value_wei, spare_gas)
 
 
 def deploy(chain: Chain, account: LocalAccount, task: Task) -> Deployment:
     """Deploy a federation; the constructor's refusals come as ``ContractRevertError``."""
-    abi, bytecode = artifact()
-    constructor = chain.w3.eth.contract(abi=abi, bytecode=bytecode).constructor(task.to_abi())
-    receipt = chain.send(account, None, bytes.fromhex(constructor.data_in_transaction[2:]))
+    receipt = chain.send(account, None, _creation_code(chain, task))
     return Deployment(
         contract=str(receipt.created),
         deploy_block=receipt.block_number,
         transaction_hash=receipt.transaction_hash,
         gas_used=receipt.gas_used,
     )
+
+
+def verify_contract(chain: Chain, address: str, expected_code_hash: str | None = None) -> None:
+    """Check that the contract at an address is the one expected.
+
+    Args:
+        chain: the chain.
+        address: where the contract should be.
+        expected_code_hash: Keccak-256 of its runtime code; None: that of this release's contract.
+
+    Raises:
+        ContractMissingError: no code there, or other code.
+    """
+    found = chain.code_hash(address)
+    if found is None:
+        raise ContractMissingError(
+            f"no contract is at {address} on chain {chain.chain_id()} ({chain.rpc_url}); check the "
+            "address and FEDSERUM_RPC_URL: the chain may have been wiped"
+        )
+    expected = expected_code_hash or release_code_hash(chain, Federation(chain, address).task())
+    if found != expected.lower():
+        raise ContractMissingError(
+            f"another contract than expected is at {address}: expected code hash {expected}, found "
+            f"{found}; use the release that it was deployed from, or set FEDSERUM_CODE_HASH to a "
+            "hash that you trust"
+        )
+
+
+def release_code_hash(chain: Chain, task: Task) -> str:
+    """Keccak-256 of the runtime code that this release deploys for a task.
+
+    The node computes it from the checked-in creation code; nothing is sent.
+    """
+    return chain.created_code_hash(_creation_code(chain, task))
+
+
+def _creation_code(chain: Chain, task: Task) -> bytes:
+    abi, bytecode = artifact()
+    contract = chain.w3.eth.contract(abi=abi, bytecode=bytecode)
+    return bytes.fromhex(contract.constructor(task.to_abi()).data_in_transaction[2:])

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
 import httpx
-from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+from eth_utils.address import is_hex_address, to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,7 +50,7 @@ def membership_proof(addresses: list[str], address: str) -> list[bytes]:
         MembershipError: it is not on the list, or the list is malformed.
     """
     leaves = _leaves(addresses)
-    leaf = _leaf(address) if is_hex_address(address) else b""
+    leaf = _leaf(address) if _is_address(address) else b""
     if leaf not in leaves:
         raise MembershipError(
             f"{address} is not a member: expected one of the {len(leaves)} listed addresses; ask "
@@ -164,13 +164,10 @@ def _leaves(addresses: list[str]) -> list[bytes]:
     if not addresses:
         raise MembershipError("the member list is empty; list at least the fewest workers")
     for address in addresses:
-        if not is_hex_address(address) or (
-            address[2:] not in (address[2:].lower(), address[2:].upper())
-            and not is_checksum_address(address)
-        ):
+        if not _is_address(address):
             raise MembershipError(
-                f"{address!r} in the member list is no address; expected 0x, 40 hex digits and, if "
-                "they are of mixed case, a correct checksum (EIP-55)"
+                f"{address!r} in the member list is no address; expected 0x and 40 hex digits, in "
+                "lower case or with a correct checksum (EIP-55)"
             )
     leaves = sorted({_leaf(address) for address in addresses})
     if len(leaves) < len(addresses):
@@ -180,9 +177,13 @@ def _leaves(addresses: list[str]) -> list[bytes]:
     return leaves
 
 
+def _is_address(address: str) -> bool:
+    return is_hex_address(address) and address in (address.lower(), to_checksum_address(address))
+
+
 def _leaf(address: str) -> bytes:
     # Hashed twice, so that no inner node of 64 bytes can pass for a leaf.
-    return keccak(keccak(bytes.fromhex(address[2:]).rjust(32, b"\0")))
+    return keccak(keccak(to_canonical_address(address).rjust(32, b"\0")))
 
 
 def _tree(leaves: list[bytes]) -> list[bytes]:

@@ -196,6 +196,12 @@ class Chain:
             code = self.w3.eth.get_code(to_checksum_address(address))
         return "0x" + keccak(code).hex() if code else None
 
+    def created_code_hash(self, creation_code: bytes) -> str:
+        """Keccak-256 of the runtime code that a creation code, with its arguments, would leave."""
+        with answers():
+            code = self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS})
+        return "0x" + keccak(code).hex()
+
     def receipt(self, transaction_hash: str) -> Receipt:
         """The receipt of an included transaction, with the federation's events decoded.
 
@@ -263,26 +269,6 @@ def verify_chain(chain: Chain, chain_id: int, genesis_hash: str) -> None:
             f"{chain.rpc_url} serves another chain: expected chain {chain_id} with genesis "
             f"{genesis_hash}, found chain {found[0]} with genesis {found[1]}; set "
             "FEDSERUM_RPC_URL, or start anew with an empty state folder if the chain was wiped"
-        )
-
-
-def verify_contract(chain: Chain, address: str, expected_code_hash: str) -> None:
-    """Check that the contract at an address is the one expected.
-
-    Raises:
-        ContractMissingError: no code there, or other code.
-    """
-    found = chain.code_hash(address)
-    if found is None:
-        raise ContractMissingError(
-            f"no contract at {address} on chain {chain.chain_id()} ({chain.rpc_url}); check the "
-            "address and FEDSERUM_RPC_URL: the chain may have been wiped"
-        )
-    if found != expected_code_hash:
-        raise ContractMissingError(
-            f"another contract than expected is at {address}: expected code hash "
-            f"{expected_code_hash}, found {found}; use the release it was deployed from, or set "
-            "FEDSERUM_CODE_HASH to the hash that you trust"
         )
 
 
