@@ -5,12 +5,13 @@ The page that every other package imports for the chain; ``node.py`` talks to th
 contract says now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
+from eth_typing import BlockNumber
 from eth_utils.address import to_checksum_address
 
 from services.errors import ChainError, ChainUnreachableError, ContractMissingError
@@ -110,9 +111,9 @@ class Federation:
         """Chunks per round."""
         return int(self._view("chunks"))
 
-    def balance_of(self, worker: str) -> int:
-        """A worker's balance in the federation, in wei."""
-        return int(self._view("balanceOf", worker))
+    def balance_of(self, worker: str, block_number: int | None = None) -> int:
+        """A worker's balance in the federation, in wei; now, or after a block."""
+        return int(self._view("balanceOf", worker, block_number=block_number))
 
     def pot(self) -> int:
         """The pot, in wei."""
@@ -244,9 +245,10 @@ class Federation:
             )
         return decode_logs(logs)
 
-    def _view(self, name: str, *arguments: Any) -> Any:
+    def _view(self, name: str, *arguments: Any, block_number: int | None = None) -> Any:
+        block = None if block_number is None else BlockNumber(block_number)
         with answers(self.address):
-            return self._contract.functions[name](*arguments).call()
+            return self._contract.functions[name](*arguments).call(block_identifier=block)
 
     def _act(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
         """A worker's own call, which ends the phase if it turns out to be the last one's.
@@ -265,9 +267,22 @@ class Federation:
         return self.chain.send(self.account, self.address, data, value_wei, spare_gas)
 
 
-def deploy(chain: Chain, account: LocalAccount, task: Task) -> Deployment:
-    """Deploy a federation; the constructor's refusals come as ``ContractRevertError``."""
-    receipt = chain.send(account, None, _creation_code(chain, task))
+def deploy(
+    chain: Chain,
+    account: LocalAccount,
+    task: Task,
+    before_send: Callable[[str, str], None] | None = None,
+) -> Deployment:
+    """Deploy a federation; the constructor's refusals come as ``ContractRevertError``.
+
+    Args:
+        chain: where.
+        account: who pays; it gets no power over the federation.
+        task: the constructor's argument.
+        before_send: told each transaction's hash and the contract's address before the node gets
+            it, so that a process can find its deployment after a crash.
+    """
+    receipt = chain.send(account, None, _creation_code(chain, task), before_send=before_send)
     return Deployment(
         contract=str(receipt.created),
         deploy_block=receipt.block_number,

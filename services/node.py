@@ -5,7 +5,7 @@ in ``_Transport`` and nowhere else.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,11 +24,13 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import (
     BadFunctionCallOutput,
     BadResponseFormat,
+    BlockNotFound,
     ContractLogicError,
     TransactionNotFound,
     Web3RPCError,
 )
-from web3.types import RPCEndpoint, RPCResponse, TxReceipt
+from web3.types import Nonce, RPCEndpoint, RPCResponse, TxReceipt
+from web3.utils import get_create_address
 
 from services import transactions
 from services.errors import (
@@ -202,6 +204,14 @@ class Chain:
             code = self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS})
         return "0x" + keccak(code).hex()
 
+    def block_hash(self, number: int) -> str:
+        """Hash of a block, which tells whether the chain was reorganised."""
+        with answers():
+            try:
+                return Web3.to_hex(self.w3.eth.get_block(number)["hash"])
+            except BlockNotFound:
+                raise ChainError(f"the chain has no block {number}") from None
+
     def receipt(self, transaction_hash: str) -> Receipt:
         """The receipt of an included transaction, with the federation's events decoded.
 
@@ -228,8 +238,18 @@ class Chain:
         data: bytes,
         value_wei: int = 0,
         spare_gas: int = 0,
+        before_send: Callable[[str, str], None] | None = None,
     ) -> Receipt:
-        """Sign, send and wait as in ``transactions.send``; refusals come by name."""
+        """Sign, send and wait as in ``transactions.send``; refusals come by name.
+
+        ``before_send`` is told the hash and the address of the contract that it would create.
+        """
+
+        def note(transaction_hash: bytes, nonce: int) -> None:
+            if before_send is not None:
+                created = get_create_address(account.address, Nonce(nonce))
+                before_send(Web3.to_hex(transaction_hash), created)
+
         self.refuse_known_key(account)
         with self._sending, answers():
             raw = transactions.send(
@@ -241,6 +261,7 @@ class Chain:
                 timeout_s=self.transaction_timeout_s,
                 poll_s=self.poll_s,
                 spare_gas=spare_gas,
+                before_send=note,
             )
         return _typed(raw, data)
 

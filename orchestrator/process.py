@@ -1,0 +1,202 @@
+"""The orchestrator's two threads: one reads the chain into the index, one keeps the federation.
+
+The routes only read what these threads leave. A chain that does not answer is waited for; a chain
+or contract that is not the recorded one ends the process.
+"""
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+import structlog
+from eth_account.signers.local import LocalAccount
+
+from orchestrator.deployment import Record, check, open_deployment
+from orchestrator.indexer import Indexer
+from orchestrator.reports import Reports
+from services import keeper
+from services.chain import Chain, Federation, Receipt
+from services.errors import ChainError, ChainUnreachableError, FedserumError
+from services.keeper import Duty
+from services.settings import OrchestratorSettings
+
+LONGEST_PAUSE_S = 10.0  # between two attempts at something that failed
+STOP_S = 0.5  # how long a stop waits for the threads
+
+log = structlog.get_logger()
+
+Done = tuple[Duty | None, Receipt | None]  # no duty: nothing due; no receipt: another was first
+
+
+class Orchestrator:
+    """One federation, deployed or found again, indexed and kept.
+
+    Attributes:
+        unready: why it cannot answer for the chain now; None when it can.
+        failure: the error that ended it, if one did.
+        record: where the federation is; None until it is known, as with the next two.
+    """
+
+    def __init__(self, settings: OrchestratorSettings, account: LocalAccount) -> None:
+        self.settings = settings
+        self.unready: str | None = f"waiting for the chain at {settings.rpc_url}"
+        self.failure: FedserumError | None = None
+        self.record: Record | None = None
+        self.indexer: Indexer | None = None
+        self.reports: Reports | None = None
+        self.keeper_calls: Counter[str] = Counter()
+        self.keeper_failures = 0
+        self._account = account
+        self._chain = Chain(
+            settings.rpc_url,
+            settings.rpc_timeout_s,
+            settings.transaction_timeout_s,
+            settings.poll_s,
+        )
+        self._stop = threading.Event()
+        self._on_failure: Callable[[], None] = lambda: None
+        self._pokes: queue.SimpleQueue[Future[Done] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, on_failure: Callable[[], None]) -> None:
+        """Start the threads; ``on_failure`` is called once ``failure`` is set."""
+        self._on_failure = on_failure
+        self._start_thread("indexer", self._run)
+
+    def stop(self) -> None:
+        """Ask the threads to end; waits briefly, they die with the process anyway."""
+        self._stop.set()
+        self._pokes.put(None)
+        deadline = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def poke(self) -> Future[Done]:
+        """Have the keeper do what is due now; the future has what it did."""
+        future: Future[Done] = Future()
+        self._pokes.put(future)
+        return future
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> None:
+        # A daemon: one that waits for the node must not hold up the end of the process.
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        try:
+            found = self._open()
+            if found is not None:
+                record, indexer = found
+                self._start_thread("keeper", partial(self._keep, indexer.federation))
+                self._follow(record, indexer)
+        except FedserumError as error:
+            self._fail(error)
+        except Exception as error:
+            log.exception("indexer_failed")
+            self._fail(FedserumError(f"the indexer failed unexpectedly ({error!r}); see the log"))
+
+    def _open(self) -> tuple[Record, Indexer] | None:
+        """Deploy or find the federation, however long the chain takes; None if stopped."""
+        pause_s = self.settings.poll_s
+        while not self._stop.is_set():
+            try:
+                record = open_deployment(
+                    self._chain, self._account, self.settings.task_file, self.settings.state_dir
+                )
+                reports = Reports(
+                    self.settings.state_dir, f"{record.genesis_hash}/{record.contract}"
+                )
+                federation = Federation(self._chain, record.contract, self._account)
+                indexer = Indexer(federation, record.block(), self.settings.confirmations)
+            except ChainUnreachableError as error:
+                self._wait_for_chain(error, pause_s)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                continue
+            log.info(
+                "federation_found",
+                contract=record.contract,
+                chain_id=record.chain_id,
+                block=record.deploy_block,
+            )
+            self.reports, self.indexer, self.record = reports, indexer, record
+            return record, indexer
+        return None
+
+    def _follow(self, record: Record, indexer: Indexer) -> None:
+        """Keep the index up to date."""
+        pause_s = self.settings.poll_s
+        while not self._stop.is_set():
+            try:
+                is_complete = indexer.step()
+            except ChainError as error:
+                if not isinstance(error, ChainUnreachableError):
+                    self._check_deployment(record)
+                self._wait_for_chain(error, pause_s)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                continue
+            pause_s = self.settings.poll_s
+            if is_complete:
+                if self.unready is not None:
+                    log.info("orchestrator_ready", block=indexer.head_block)
+                self.unready = None
+                self._stop.wait(pause_s)
+
+    def _check_deployment(self, record: Record) -> None:
+        """End the process if the chain is not the one any more."""
+        try:
+            check(self._chain, record, self.settings.state_dir)
+        except ChainUnreachableError:
+            return
+
+    def _wait_for_chain(self, error: ChainError, pause_s: float) -> None:
+        log.warning("chain_unready", cause=str(error), next_attempt_s=pause_s)
+        self.unready = str(error)
+        self._stop.wait(pause_s)
+
+    def _keep(self, federation: Federation) -> None:
+        pause_s = self.settings.poll_s
+        while not self._stop.is_set():
+            poke = self._next_poke(pause_s)
+            if self._stop.is_set() or (poke is None and not self.settings.keeper):
+                continue
+            try:
+                kept = self._keep_once(federation)
+            except Exception as error:
+                self.keeper_failures += 1
+                log.warning(
+                    "keeper_failed", cause=str(error), exc_info=not isinstance(error, FedserumError)
+                )
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                if poke is not None:
+                    poke.set_exception(error)
+                continue
+            pause_s = 0.0 if kept[0] is not None else self.settings.poll_s
+            if poke is not None:
+                poke.set_result(kept)
+
+    def _next_poke(self, pause_s: float) -> Future[Done] | None:
+        """Wait for a poke; None after the pause, or if whoever poked is gone."""
+        try:
+            poke = self._pokes.get(timeout=pause_s) if pause_s else self._pokes.get_nowait()
+        except queue.Empty:
+            return None
+        return poke if poke is not None and poke.set_running_or_notify_cancel() else None
+
+    def _keep_once(self, federation: Federation) -> Done:
+        duty = keeper.due(federation)
+        if duty is None:
+            return None, None
+        receipt = keeper.perform(federation, duty)
+        if receipt is not None:
+            self.keeper_calls[duty.call] += 1
+        return duty, receipt
+
+    def _fail(self, error: FedserumError) -> None:
+        self.failure = error
+        self.unready = str(error)
+        self._on_failure()

@@ -1,0 +1,357 @@
+"""The API, endpoint by endpoint: protocol section 10.
+
+Everything but the worker's own reports comes from the index, so anyone can read it from the chain
+without this process.
+"""
+
+import asyncio
+import hmac
+import re
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import SecretStr
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from orchestrator import problems
+from orchestrator.deployment import Record
+from orchestrator.index import Index, Round
+from orchestrator.indexer import Indexer
+from orchestrator.metrics import registry
+from orchestrator.process import Orchestrator
+from orchestrator.reports import Reports, signer_of
+from orchestrator.schemas import (
+    Address,
+    FederationView,
+    Health,
+    Kept,
+    Readiness,
+    RoundView,
+    SignedReport,
+    WorkerView,
+)
+from orchestrator.views import (
+    event_view,
+    federation_view,
+    global_labels,
+    packed_global_labels,
+    round_view,
+    worker_view,
+)
+from services.chain import Event, Federation
+from services.errors import ChainError
+
+OCTETS = "application/octet-stream"
+
+router = APIRouter(responses=problems.RESPONSES)
+_bearer = HTTPBearer(auto_error=False, description="The operator's token (FEDSERUM_TOKEN_FILE).")
+
+RoundNumber = Annotated[int, Path(ge=1, description="Number of the round, from 1.")]
+WorkerAddress = Annotated[Address, Path(description="The worker's address, 0x and 40 hex digits.")]
+
+
+class Known:
+    """What the routes answer from, once the federation is known."""
+
+    def __init__(self, record: Record, indexer: Indexer, reports: Reports) -> None:
+        self.record = record
+        self.indexer = indexer
+        self.reports = reports
+
+
+def _orchestrator(request: Request) -> Orchestrator:
+    orchestrator: Orchestrator = request.app.state.orchestrator
+    return orchestrator
+
+
+def _known(orchestrator: Annotated[Orchestrator, Depends(_orchestrator)]) -> Known:
+    record, indexer, reports = orchestrator.record, orchestrator.indexer, orchestrator.reports
+    if record is None or indexer is None or reports is None:
+        raise HTTPException(503, f"not ready: {orchestrator.unready}", {"Retry-After": "1"})
+    return Known(record, indexer, reports)
+
+
+KnownFederation = Annotated[Known, Depends(_known)]
+
+
+@router.get("/health")
+def get_health() -> Health:
+    """Whether the process lives."""
+    return Health()
+
+
+@router.get("/ready")
+def get_ready(
+    orchestrator: Annotated[Orchestrator, Depends(_orchestrator)], known: KnownFederation
+) -> Readiness:
+    """Whether chain and contract answer; 503 with the reason if not."""
+    if orchestrator.unready is not None:
+        raise HTTPException(503, f"not ready: {orchestrator.unready}", {"Retry-After": "1"})
+    with known.indexer.reading() as index:
+        return Readiness(indexed_block=index.block)
+
+
+@router.get("/federation")
+def get_federation(known: KnownFederation) -> FederationView:
+    """The federation, its task and where it is."""
+    with known.indexer.reading() as index:
+        return federation_view(index, known.record)
+
+
+@router.get("/rounds")
+def get_rounds(known: KnownFederation) -> list[RoundView]:
+    """Every round that was opened, oldest first."""
+    with known.indexer.reading() as index:
+        return [round_view(index, known.reports, found) for found in index.rounds.values()]
+
+
+@router.get("/rounds/{round}")
+def get_round(known: KnownFederation, round: RoundNumber) -> RoundView:  # noqa: A002
+    """One round."""
+    with known.indexer.reading() as index:
+        return round_view(index, known.reports, _find_round(index, round))
+
+
+@router.get(
+    "/rounds/{round}/labels",
+    response_model=list[int | None],
+    responses={
+        200: {
+            "description": "Label per sample, null for ABSTAIN; or packed, as protocol section 2.",
+            "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def get_labels(
+    known: KnownFederation,
+    round: RoundNumber,  # noqa: A002
+    accept: Annotated[str, Header()] = "*/*",
+) -> Response:
+    """The round's global labels, in sample order; 404 until every chunk is aggregated."""
+    with known.indexer.reading() as index:
+        found = _find_round(index, round)
+        n_aggregated, n_chunks = len(found.global_labels), index.n_chunks
+        if n_aggregated < n_chunks:
+            raise HTTPException(
+                404,
+                f"round {round} has no global labels: {n_aggregated} of {n_chunks} chunks are "
+                f"aggregated, and the round's phase is {found.phase}",
+            )
+        if _prefers_octets(accept):
+            return Response(
+                packed_global_labels(found), media_type=OCTETS, headers={"Vary": "Accept"}
+            )
+        labels = global_labels(index, found)
+    return JSONResponse(labels, headers={"Vary": "Accept"})
+
+
+@router.get("/workers")
+def get_workers(known: KnownFederation) -> list[WorkerView]:
+    """Every worker that ever registered."""
+    with known.indexer.reading() as index:
+        return [worker_view(index, known.reports, address) for address in index.workers]
+
+
+@router.get("/workers/{address}")
+def get_worker(known: KnownFederation, address: WorkerAddress) -> WorkerView:
+    """One worker: balance, exclusion, rounds."""
+    with known.indexer.reading() as index:
+        _check_worker(index, address)
+        return worker_view(index, known.reports, address)
+
+
+@router.post("/workers/{address}/report")
+def post_report(known: KnownFederation, address: WorkerAddress, signed: SignedReport) -> WorkerView:
+    """Keep a worker's own figures on a round; a later report on the same round replaces it."""
+    report = signed.report
+    expected = (known.record.chain_id, known.record.contract)
+    if (report.chain_id, report.contract) != expected:
+        raise HTTPException(
+            422,
+            f"the report is about chain {report.chain_id}, contract {report.contract}; expected "
+            f"chain {expected[0]}, contract {expected[1]}, see GET /federation",
+        )
+    signer = signer_of(signed)
+    if signer != address:
+        raise HTTPException(
+            403,
+            f"the report must be signed by {address}, found {signer or 'a malformed signature'}; "
+            "sign the JSON text of the report, keys sorted and no spaces (EIP-191)",
+        )
+    with known.indexer.reading() as index:
+        _check_worker(index, address)
+        found = _find_round(index, report.round)
+        if address not in found.parts:
+            raise HTTPException(409, f"{address} is not on the roster of round {report.round}")
+    known.reports.keep(address, signed)
+    with known.indexer.reading() as index:
+        return worker_view(index, known.reports, address)
+
+
+@router.post("/rounds/advance")
+async def post_advance(
+    request: Request,
+    orchestrator: Annotated[Orchestrator, Depends(_orchestrator)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    response: Response,
+) -> Kept:
+    """Have the keeper make the call that is due now, if one is; 401 and 403 without the token."""
+    _check_token(request.app.state.token, credentials)
+    _known(orchestrator)
+    duty, receipt = await asyncio.wrap_future(orchestrator.poke())
+    response.headers["Cache-Control"] = "no-store"
+    if duty is None:
+        return Kept(
+            function=None,
+            chunk=None,
+            transaction_hash=None,
+            gas_used=None,
+            detail="nothing is due: the federation waits for workers, or is closed",
+        )
+    what = f"{duty.call} of round {duty.round_number}"
+    return Kept(
+        function=duty.call,
+        chunk=duty.chunk,
+        transaction_hash=receipt.transaction_hash if receipt else None,
+        gas_used=receipt.gas_used if receipt else None,
+        detail=f"made {what}" if receipt else f"someone else was faster with {what}",
+    )
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Server-sent events. `event`: the contract event's name; `data`: an "
+            "EventView as JSON; `id`: block number and log index, to go on after a break.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def get_events(
+    known: KnownFederation,
+    orchestrator: Annotated[Orchestrator, Depends(_orchestrator)],
+    last_event_id: Annotated[
+        str | None, Header(description="Go on after this event; without it from the first on.")
+    ] = None,
+) -> EventSourceResponse:
+    """Every contract event since the deployment, then each new one as it is final."""
+    after = _event_id(last_event_id)
+    poll_s = orchestrator.settings.poll_s
+    return EventSourceResponse(_events(known.indexer, after, poll_s), sep="\n")
+
+
+@router.get("/metrics", response_class=Response)
+def get_metrics(orchestrator: Annotated[Orchestrator, Depends(_orchestrator)]) -> Response:
+    """Metrics for Prometheus."""
+    return Response(generate_latest(registry(orchestrator)), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _events(
+    indexer: Indexer, after: tuple[int, int], poll_s: float
+) -> AsyncIterator[ServerSentEvent]:
+    """Events after a place, for ever; bodies come from the chain, the index has only places."""
+    while True:
+        with indexer.reading() as index:
+            block = index.next_event_block(after[0])
+        if block is None:
+            await asyncio.sleep(poll_s)
+            continue
+        try:
+            events = await asyncio.wrap_future(_read_events(indexer.federation, block))
+        except ChainError:
+            await asyncio.sleep(poll_s)
+            continue
+        for event in events:
+            if (event.block_number, event.log_index) > after:
+                after = (event.block_number, event.log_index)
+                yield ServerSentEvent(
+                    event_view(event).model_dump_json(),
+                    event=event.name,
+                    id=f"{after[0]}-{after[1]}",
+                    sep="\n",
+                )
+        after = (block + 1, -1)
+
+
+def _read_events(federation: Federation, block: int) -> Future[list[Event]]:
+    """One block's events, read in a thread that cannot hold up the end of the process."""
+    future: Future[list[Event]] = Future()
+    future.set_running_or_notify_cancel()
+
+    def read() -> None:
+        try:
+            future.set_result(federation.events(block, block))
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=read, name="events", daemon=True).start()
+    return future
+
+
+def _event_id(last_event_id: str | None) -> tuple[int, int]:
+    """(block, log index) of an id that this stream gave; before everything without one."""
+    if not last_event_id:
+        return (-1, -1)
+    found = re.fullmatch(r"(\d{1,18})-(\d{1,18})", last_event_id, re.ASCII)
+    if found is None:
+        raise HTTPException(
+            422, f"Last-Event-ID is {last_event_id!r}; expected an id of this stream, like 12-0"
+        )
+    return (int(found[1]), int(found[2]))
+
+
+def _find_round(index: Index, number: int) -> Round:
+    found = index.rounds.get(number)
+    if found is None:
+        raise HTTPException(
+            404, f"round {number} was not opened; {index.round} rounds were, see GET /rounds"
+        )
+    return found
+
+
+def _check_worker(index: Index, address: str) -> None:
+    if address not in index.workers:
+        raise HTTPException(404, f"{address} never registered; see GET /workers")
+
+
+def _check_token(
+    expected: SecretStr | None, credentials: HTTPAuthorizationCredentials | None
+) -> None:
+    if credentials is None:
+        raise HTTPException(
+            401,
+            "expected the header `Authorization: Bearer <token>`; whoever runs the orchestrator "
+            "has the token",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    if expected is None:
+        raise HTTPException(403, "this orchestrator has no token; set FEDSERUM_TOKEN_FILE to one")
+    given = credentials.credentials.encode()
+    if not hmac.compare_digest(given, expected.get_secret_value().encode()):
+        raise HTTPException(
+            403,
+            "this is not the orchestrator's token; whoever runs it has that",
+            {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        )
+
+
+def _prefers_octets(accept: str) -> bool:
+    """Whether the Accept header ranks octets above JSON."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media_type, *parameters = (item.strip() for item in part.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            weights[media_type] = float(weight)
+        except ValueError:
+            weights[media_type] = 0.0
+    anything = weights.get("application/*", weights.get("*/*", 0.0))
+    return weights.get(OCTETS, anything) > weights.get("application/json", anything)
