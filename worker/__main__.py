@@ -1,0 +1,118 @@
+"""Start one worker: ``fedserum worker``. Settings come from the environment."""
+
+import sys
+import time
+
+import httpx
+import structlog
+
+from services import log as logging
+from services.chain import Chain, Federation, load_account, verify_chain, verify_contract
+from services.datasets import load_idx, sha256
+from services.errors import ContractMissingError, DatasetError, FedserumError, SettingsError
+from services.settings import PREFIX, WorkerSettings, read_settings
+from services.task import Task
+from worker.identity import Identity, claim
+from worker.journal import Journal
+from worker.learner import Learner, WorkerData
+from worker.protocol import Worker
+from worker.report import Reporter
+
+log = structlog.get_logger()
+
+ORCHESTRATOR_WAIT_S = 120.0
+
+
+def main() -> int:
+    """Take part until the federation is closed; returns the exit code."""
+    try:
+        settings = read_settings(WorkerSettings)
+        logging.configure(settings.log_level)
+        with claim(settings) as identity:
+            structlog.contextvars.bind_contextvars(worker=identity.name)
+            join(identity, settings).take_part()
+    except FedserumError as error:
+        log.error("worker_failed", error=type(error).__name__, message=str(error))
+        return 1
+    return 0
+
+
+def join(identity: Identity, settings: WorkerSettings) -> Worker:
+    """Connect, check everything that can be checked before money moves, and load the data.
+
+    Raises:
+        FedserumError: what is missing or does not fit, and what to do.
+    """
+    account = load_account(identity.key_file)
+    chain = Chain(
+        settings.rpc_url,
+        settings.rpc_timeout_s,
+        settings.transaction_timeout_s,
+        settings.poll_s,
+    )
+    contract = settings.contract or _ask_orchestrator(chain, settings)
+    verify_contract(chain, contract, settings.code_hash)
+    federation = Federation(chain, contract, account)
+    task = federation.task()
+    data = _load_data(identity, task)
+    chain_id = chain.chain_id()
+    journal = Journal(identity.state_dir, chain_id, federation.address)
+    log.info("worker_started", address=account.address, contract=contract, chain_id=chain_id)
+    return Worker(
+        federation=federation,
+        account=account,
+        task=task,
+        learner=Learner(data, task.classes, settings, journal.model_file),
+        n_public=len(data.public),
+        journal=journal,
+        reporter=Reporter(settings.orchestrator_url, account, chain_id, federation.address),
+        settings=settings,
+    )
+
+
+def _ask_orchestrator(chain: Chain, settings: WorkerSettings) -> str:
+    """The federation's address, once the orchestrator has deployed it on the node's chain."""
+    url = settings.orchestrator_url
+    if url is None:
+        raise SettingsError(f"set {PREFIX}CONTRACT, or {PREFIX}ORCHESTRATOR_URL to ask for it")
+    until = time.monotonic() + ORCHESTRATOR_WAIT_S
+    while True:
+        try:
+            answer = httpx.get(f"{url}/federation", timeout=settings.rpc_timeout_s)
+            if answer.is_success:
+                found = answer.json()
+                verify_chain(chain, found["chain_id"], found["genesis_hash"])
+                return str(found["contract"])
+            problem = f"{answer.status_code}: {answer.text[:200]}"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if time.monotonic() > until:
+            raise ContractMissingError(
+                f"the orchestrator at {url} named no federation within {ORCHESTRATOR_WAIT_S:.0f} s "
+                f"({problem}); start it, or set {PREFIX}CONTRACT"
+            )
+        time.sleep(1.0)
+
+
+def _load_data(identity: Identity, task: Task) -> WorkerData:
+    public = load_idx(identity.public_data)
+    found = sha256(public.images)
+    if found != task.dataset_hash:
+        raise DatasetError(
+            f"{identity.public_data} is not the task's public data set: expected SHA-256 "
+            f"{task.dataset_hash}, found {found}; get the set that {task.uri[:80]} describes"
+        )
+    if len(public) < task.samples_per_round:
+        raise DatasetError(
+            f"{identity.public_data} has {len(public)} samples, but a round labels "
+            f"{task.samples_per_round}; use a larger public set, or a task with fewer samples"
+        )
+    return WorkerData(
+        private=load_idx(identity.private_data),
+        public=public,
+        test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

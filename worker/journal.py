@@ -1,0 +1,119 @@
+"""What a worker must not lose: salt and labels, on disk before the commitment is sent.
+
+One folder per federation, so that a state folder can outlive a chain. Every file is written whole
+or not at all: to a temporary name, synced, renamed.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.errors import JournalError
+
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a worker committed to in one round.
+
+    Attributes:
+        labels: its packed chunks, as they will be revealed.
+        label_count: labels per class.
+        salt: 32 random bytes; shown in no log, not even in an error.
+    """
+
+    labels: bytes
+    label_count: list[int]
+    salt: bytes = field(repr=False)
+
+
+class Journal:
+    """The journal of one worker in one federation.
+
+    Raises:
+        JournalError: a file cannot be written, or what is there cannot be read.
+    """
+
+    def __init__(self, state_dir: Path, chain_id: int, contract: str) -> None:
+        self.folder = state_dir / f"{chain_id}-{contract.lower()}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    @property
+    def model_file(self) -> Path:
+        """Where the model is kept."""
+        return self.folder / "model.pt"
+
+    def write(self, round_number: int, labels: bytes, label_count: list[int]) -> Entry:
+        """Draw a salt and keep the entry; returns it once it is on disk."""
+        entry = Entry(labels, label_count, secrets.token_bytes(SALT_BYTES))
+        content = {
+            "labels": labels.hex(),
+            "label_count": label_count,
+            "salt": entry.salt.hex(),
+        }
+        write_whole(self._entry_file(round_number), json.dumps(content).encode())
+        return entry
+
+    def read(self, round_number: int) -> Entry | None:
+        """The entry of a round; None if nothing was written."""
+        path = self._entry_file(round_number)
+        try:
+            content = json.loads(path.read_bytes())
+            return Entry(
+                bytes.fromhex(content["labels"]),
+                [int(count) for count in content["label_count"]],
+                bytes.fromhex(content["salt"]),
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JournalError(f"cannot read {path} ({error.strerror})") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(
+                f"{path} is corrupt; restore it from a backup. Without it a commitment made from "
+                "it cannot be revealed, and the deposit will be slashed; if nothing was committed, "
+                "delete it"
+            ) from error
+
+    def has_entries(self) -> bool:
+        """Whether this worker ever labelled a round of this federation."""
+        return any(self.folder.glob("round-*.json"))
+
+    def _entry_file(self, round_number: int) -> Path:
+        return self.folder / f"round-{round_number}.json"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file by new content: after a crash either the old or the new one is there.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    temporary = path.with_name(path.name + ".new")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"cannot write {path} ({error.strerror}); without it a commitment could not be revealed, "
+        "so nothing was committed: free space or change the permissions, then start again"
+    )

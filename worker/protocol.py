@@ -1,0 +1,241 @@
+"""The round as one worker plays it: look at the chain, take the one next step, look again.
+
+What is next follows from the chain and the journal alone, so a worker that was killed at any moment
+goes on where it was. When a call that anyone may make stays undone, the worker makes it itself.
+"""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from services import wire
+from services.chain import Federation, Phase
+from services.datasets import round_window
+from services.errors import ContractRevertError, RoundError
+from services.keeper import Duty, due, perform
+from services.membership import membership_proof, read_members
+from services.settings import WorkerSettings
+from services.task import Task
+from worker.journal import Entry, Journal
+from worker.learner import Learner
+from worker.report import Reporter
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Worker:
+    """One worker in one federation."""
+
+    federation: Federation
+    account: LocalAccount
+    task: Task
+    learner: Learner
+    n_public: int
+    journal: Journal
+    reporter: Reporter
+    settings: WorkerSettings
+    _overdue: Duty | None = field(default=None, init=False)
+    _next_look: float = field(default=0.0, init=False)
+
+    def take_part(self) -> None:
+        """Play every round until the federation is closed, then withdraw.
+
+        Raises:
+            MembershipError: the federation does not list this worker.
+            RoundError: too late to register, or slashed.
+            JournalError: a commitment cannot be opened.
+            ChainError: the chain refuses, or cannot be reached within the bounded retries.
+        """
+        while True:
+            round_number, phase = self.federation.round(), self.federation.phase()
+            if phase is Phase.REGISTRATION:
+                self._register()
+            else:
+                self._require_in(phase)
+            if not self.learner.is_trained:
+                self._train()
+                continue
+            self._learn_settled(round_number if phase is Phase.CLOSED else round_number - 1)
+            if phase is Phase.CLOSED:
+                break
+            if phase is Phase.COMMIT:
+                self._commit(round_number)
+            elif phase is Phase.REVEAL:
+                self._reveal(round_number)
+            self._keep()
+            time.sleep(self.settings.poll_s)
+        self._withdraw()
+
+    # ------------------------------------------------------------------------------ steps
+
+    def _register(self) -> None:
+        me = self.account.address
+        if self.federation.balance_of(me) > 0:
+            return
+        proof = membership_proof(read_members(self.task, self.settings.members), me)
+        receipt = self.federation.register(proof, self.task.deposit_wei)
+        log.info("worker_registered", tx=receipt.transaction_hash)
+
+    def _train(self) -> None:
+        log.info("training_started", private_samples=self.learner.n_private)
+        started = time.monotonic()
+        self.learner.train()
+        log.info(
+            "model_trained",
+            top1_accuracy=self.learner.accuracies[0],
+            seconds=round(time.monotonic() - started, 1),
+        )
+
+    def _commit(self, round_number: int) -> None:
+        me = self.account.address
+        if any(self.federation.commitment_of(round_number, me)):
+            return
+        entry = self.journal.read(round_number) or self._label(round_number)
+        try:
+            receipt = self.federation.commit(self._commitment(round_number, entry))
+        except ContractRevertError as error:
+            # The window can close between the look and the call; the round goes on without us.
+            if error.name not in ("WrongPhase", "DeadlinePassed"):
+                raise
+            log.warning("commit_missed", round=round_number, why=str(error))
+            return
+        log.info("labels_committed", round=round_number, tx=receipt.transaction_hash)
+
+    def _label(self, round_number: int) -> Entry:
+        """Label this worker's chunks and keep them, with a fresh salt, before anybody commits."""
+        task = self.task
+        window = round_window(round_number, task.samples_per_round, self.n_public)
+        sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
+        parts, label_count, start = [], [0] * task.classes, 0
+        for chunk, size in enumerate(sizes):
+            samples, start = window[start : start + size], start + size
+            if task.committee and self.account.address not in self.federation.committee_of(chunk):
+                continue
+            labels = self.learner.label(samples)
+            parts.append(wire.pack(labels, task.classes))
+            counts = wire.count_labels(labels, task.classes)
+            label_count = [a + b for a, b in zip(label_count, counts, strict=True)]
+        entry = self.journal.write(round_number, b"".join(parts), label_count)
+        log.info("labels_journalled", round=round_number, n_labels=sum(label_count))
+        return entry
+
+    def _reveal(self, round_number: int) -> None:
+        me = self.account.address
+        committed = self.federation.commitment_of(round_number, me)
+        if not any(committed) or any(self.federation.labels_root_of(round_number, me)):
+            return
+        entry = self.journal.read(round_number)
+        if entry is None or self._commitment(round_number, entry) != committed:
+            raise RoundError(
+                f"round {round_number}: the journal in {self.journal.folder} does not open our "
+                f"commitment 0x{committed.hex()}; start with the state folder that it was made "
+                "from before the reveals close, or the deposit will be slashed"
+            )
+        left_s = self.federation.deadline() - self.federation.chain.now()
+        if left_s < self.settings.reveal_margin_s:
+            log.warning("reveal_late", round=round_number, seconds_left=left_s)
+        try:
+            receipt = self.federation.reveal(entry.labels, entry.label_count, entry.salt)
+        except ContractRevertError as error:
+            if error.name not in ("WrongPhase", "DeadlinePassed"):
+                raise
+            raise RoundError(
+                f"round {round_number}: reveals closed before ours was in ({error}); reveal "
+                "earlier by keeping the worker running, and by a larger FEDSERUM_REVEAL_MARGIN_S"
+                f" (now {self.settings.reveal_margin_s}) to be warned"
+            ) from error
+        log.info("labels_revealed", round=round_number, tx=receipt.transaction_hash)
+
+    def _learn_settled(self, last_round: int) -> None:
+        """Distil every round up to `last_round` that this worker has not learnt yet."""
+        learner, task = self.learner, self.task
+        for round_number in range(learner.n_learnt + 1, last_round + 1):
+            global_labels = self._global_labels(round_number)
+            if global_labels is None:
+                log.info("round_void", round=round_number)
+                learner.skip()
+                continue
+            log.info("distillation_started", round=round_number)
+            window = round_window(round_number, task.samples_per_round, self.n_public)
+            learner.distil(window, global_labels)
+            before, after = learner.accuracies[-2:]
+            log.info("round_learnt", round=round_number, before=before, after=after)
+        self.reporter.report(learner)
+
+    def _global_labels(self, round_number: int) -> wire.Labels | None:
+        """The round's majority labels uint16 [m], checked against the chain; None if it is void."""
+        names = ["ChunkAggregated", "RoundVoided"]
+        events = self.federation.round_events(round_number, names)
+        if any(event.name == "RoundVoided" for event in events):
+            return None
+        packed = {event.args["chunk"]: event.args["globalLabels"] for event in events}
+        sizes = wire.chunk_sizes(self.task.samples_per_round, self.task.chunk_samples)
+        labels = []
+        for chunk, size in enumerate(sizes):
+            data = packed.get(chunk, b"")
+            if keccak(data) != self.federation.global_labels_hash(round_number, chunk):
+                raise RoundError(
+                    f"round {round_number}: the node shows other global labels for chunk {chunk} "
+                    "than the contract settled; use another node (FEDSERUM_RPC_URL)"
+                )
+            labels.append(wire.unpack(data, self.task.classes, size))
+        return np.concatenate(labels)
+
+    def _withdraw(self) -> None:
+        if self.federation.balance_of(self.account.address) == 0:
+            return
+        receipt = self.federation.withdraw()
+        log.info("balance_withdrawn", tx=receipt.transaction_hash)
+
+    # ---------------------------------------------------------------------------- support
+
+    def _require_in(self, phase: Phase) -> None:
+        """After Registration only who is in may go on; once closed, who was in may finish."""
+        me = self.account.address
+        if self.federation.balance_of(me) > 0:
+            return
+        if self.federation.is_excluded(me):
+            raise RoundError(
+                f"{me} was slashed and is excluded for good: it withheld committed labels, or "
+                "lied about their count; nothing is left to do here"
+            )
+        if not self.journal.has_entries():
+            raise RoundError(
+                f"{me} is not registered and registration is closed (phase {phase.name.lower()}); "
+                "join the next federation earlier"
+            )
+        if phase is not Phase.CLOSED:
+            raise RoundError(f"{me} has left, or its balance is used up; nothing is left to do")
+
+    def _commitment(self, round_number: int, entry: Entry) -> bytes:
+        federation = self.federation
+        return wire.commitment(
+            federation.chain.chain_id(),
+            federation.address,
+            round_number,
+            self.account.address,
+            entry.labels,
+            entry.label_count,
+            entry.salt,
+        )
+
+    def _keep(self) -> None:
+        """Make a due call that nobody has made for the grace time; then the next ones at once."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        duty = due(self.federation)
+        if duty is not None and duty == self._overdue:
+            log.warning("keeper_missing", call=duty.call, round=duty.round_number)
+            while duty is not None:
+                perform(self.federation, duty)
+                duty = due(self.federation)
+        # Workers look at different times, so that one of them is first.
+        self._overdue = duty
+        self._next_look = now + self.settings.keeper_grace_s * random.uniform(1.0, 1.5)
