@@ -14,7 +14,12 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
 from eth_utils.address import to_checksum_address
 
-from services.errors import ChainError, ChainUnreachableError, ContractMissingError
+from services.errors import (
+    ChainError,
+    ChainUnreachableError,
+    ContractMissingError,
+    ContractRevertError,
+)
 from services.interface import Event, artifact, decode_logs, event_topics
 from services.node import Chain, Receipt, answers, load_account, verify_chain
 from services.task import Task
@@ -308,7 +313,13 @@ def verify_contract(chain: Chain, address: str, expected_code_hash: str | None =
             f"no contract is at {address} on chain {chain.chain_id()} ({chain.rpc_url}); check the "
             "address and FEDSERUM_RPC_URL: the chain may have been wiped"
         )
-    expected = expected_code_hash or release_code_hash(chain, Federation(chain, address).task())
+    try:
+        expected = expected_code_hash or release_code_hash(chain, Federation(chain, address).task())
+    except ContractRevertError as error:
+        raise ContractMissingError(
+            f"another contract than expected is at {address}: this release deploys no such task "
+            f"({error}); use the release that it was deployed from"
+        ) from error
     if found != expected.lower():
         raise ContractMissingError(
             f"another contract than expected is at {address}: expected code hash {expected}, found "

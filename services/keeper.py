@@ -36,9 +36,11 @@ def due(federation: Federation) -> Duty | None:
         return Duty("advance", round_number, phase)
     if phase is not Phase.AGGREGATE:
         return None
-    for chunk in range(federation.chunks()):
-        if not any(federation.global_labels_hash(round_number, chunk)):
-            return Duty("aggregate", round_number, phase, chunk)
+    progress, n_chunks = _progress(federation, round_number), federation.chunks()
+    while progress.chunk < n_chunks:
+        if not any(federation.global_labels_hash(round_number, progress.chunk)):
+            return Duty("aggregate", round_number, phase, progress.chunk)
+        progress.chunk += 1
     return Duty("settle", round_number, phase)
 
 
@@ -56,7 +58,9 @@ def perform(federation: Federation, duty: Duty) -> Receipt | None:
         else:
             receipt = federation.advance()
     except (ContractRevertError, TransactionError) as error:
+        # The chain may have taken back what was remembered of it.
         _openings.cache_clear()
+        _progress.cache_clear()
         if due(federation) == duty:
             raise
         log.info("duty_done_by_another", call=duty.call, round=duty.round_number, why=str(error))
@@ -70,6 +74,19 @@ def perform(federation: Federation, duty: Duty) -> Receipt | None:
         gas=receipt.gas_used,
     )
     return receipt
+
+
+@dataclass
+class _Progress:
+    """All chunks before this one are aggregated."""
+
+    chunk: int = 0
+
+
+@lru_cache(maxsize=2)
+def _progress(federation: Federation, round_number: int) -> _Progress:
+    """How far the round's chunks are known to be, so that no chunk is asked for twice."""
+    return _Progress()
 
 
 def _aggregate(federation: Federation, round_number: int, chunk: int) -> Receipt:
