@@ -310,7 +310,7 @@ def verify_contract(chain: Chain, address: str, expected_code_hash: str | None =
     found = chain.code_hash(address)
     if found is None:
         raise ContractMissingError(
-            f"no contract is at {address} on chain {chain.chain_id()} ({chain.rpc_url}); check the "
+            f"no contract is at {address} on chain {chain.chain_id()} ({chain.place}); check the "
             "address and FEDSERUM_RPC_URL: the chain may have been wiped"
         )
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import stamina
@@ -87,6 +88,7 @@ class _Transport(HTTPProvider):
     """HTTP transport with the project's only retries: bounded, and for transport errors alone."""
 
     def __init__(self, rpc_url: str, timeout_s: float) -> None:
+        self.place = shown_url(rpc_url)
         super().__init__(
             rpc_url,
             request_kwargs={"timeout": timeout_s},
@@ -96,21 +98,43 @@ class _Transport(HTTPProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         try:
             for attempt in stamina.retry_context(
-                on=requests.RequestException, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
+                on=_may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
             ):
                 with attempt:
-                    return super().make_request(method, params)
+                    answer = super().make_request(method, params)
         except requests.RequestException as error:
+            response = error.response
+            why = type(error).__name__ if response is None else f"HTTP {response.status_code}"
             raise ChainUnreachableError(
-                f"no chain node answers at {self.endpoint_uri} ({type(error).__name__}); start "
-                "one, or set FEDSERUM_RPC_URL"
+                f"no chain node answers at {self.place} ({why}); start one, or set FEDSERUM_RPC_URL"
             ) from error
         except ValueError as error:
             raise ChainUnreachableError(
-                f"what answers at {self.endpoint_uri} is no chain node (its answer is not JSON); "
+                f"what answers at {self.place} is no chain node (its answer is not JSON); "
                 "set FEDSERUM_RPC_URL"
             ) from error
-        raise AssertionError("unreachable")
+        if not isinstance(answer, dict):
+            raise ChainUnreachableError(
+                f"what answers at {self.place} is no chain node (its answer is no object); "
+                "set FEDSERUM_RPC_URL"
+            )
+        return answer
+
+
+def shown_url(rpc_url: str) -> str:
+    """A node's URL without what may be a password or an access key: user, path and query."""
+    parts = urlsplit(rpc_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else rpc_url
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the trouble is with the connection or the server, and so may be over next time."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return isinstance(
+        error,
+        requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
+    )
 
 
 @contextmanager
@@ -160,6 +184,7 @@ class Chain:
         poll_s: float = 0.5,
     ) -> None:
         self.rpc_url = rpc_url
+        self.place = shown_url(rpc_url)  # for messages
         self.transaction_timeout_s = transaction_timeout_s
         self.poll_s = poll_s
         # Web3's own middleware would ask for the chain id before every call and refuse the blocks
@@ -287,7 +312,7 @@ def verify_chain(chain: Chain, chain_id: int, genesis_hash: str) -> None:
     found = (chain.chain_id(), chain.genesis_hash())
     if found != (chain_id, genesis_hash):
         raise WrongChainError(
-            f"{chain.rpc_url} serves another chain: expected chain {chain_id} with genesis "
+            f"{chain.place} serves another chain: expected chain {chain_id} with genesis "
             f"{genesis_hash}, found chain {found[0]} with genesis {found[1]}; set "
             "FEDSERUM_RPC_URL, or start anew with an empty state folder if the chain was wiped"
         )

@@ -1,0 +1,244 @@
+"""What the chain client makes of answers, keys and broken connections, without a chain."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_utils.crypto import keccak
+
+from services.chain import Chain, load_account
+from services.errors import ChainError, ChainUnreachableError, SettingsError
+from services.interface import (
+    NEXT_STEP,
+    artifact,
+    decode_logs,
+    decode_revert,
+    event_topics,
+    function_name,
+)
+
+WORKER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+
+
+# --- decoding
+
+
+def test_a_refusal_shows_its_arguments_and_what_to_do() -> None:
+    """Custom errors are decoded by the ABI, with addresses checksummed."""
+    data = keccak(text="WrongDeposit(uint256,uint256)")[:4] + encode(["uint256"] * 2, [10, 9])
+    error = decode_revert(data)
+    assert (error.name, error.args_by_name) == ("WrongDeposit", {"expected": 10, "actual": 9})
+    assert str(error) == (
+        "the contract refused: WrongDeposit(expected 10, actual 9); "
+        "send exactly the expected deposit, in wei"
+    )
+    data = keccak(text="NotMember(address)")[:4] + encode(["address"], [WORKER])
+    assert decode_revert(data).args_by_name == {"sender": WORKER}
+
+
+def test_soliditys_own_errors_are_decoded() -> None:
+    """Error(string) and Panic(uint256) are in no ABI and still have names."""
+    data = keccak(text="Error(string)")[:4] + encode(["string"], ["why not"])
+    assert decode_revert(data).args_by_name == {"reason": "why not"}
+    data = keccak(text="Panic(uint256)")[:4] + encode(["uint256"], [0x11])
+    assert (decode_revert(data).name, decode_revert(data).args_by_name) == ("Panic", {"code": 17})
+
+
+@pytest.mark.parametrize(
+    "data", ["", "12", "deadbeef", keccak(text="NotMember(address)")[:4].hex()]
+)
+def test_an_unknown_refusal_shows_its_data(data: str) -> None:
+    """Empty, short, foreign and truncated revert data make an error without a name."""
+    error = decode_revert(bytes.fromhex(data))
+    assert error.name == ""
+    assert f"0x{data}" in str(error)
+
+
+def test_advice_is_given_for_errors_that_exist() -> None:
+    """Every refusal that has advice is an error of the contract."""
+    errors = {entry["name"] for entry in artifact()[0] if entry["type"] == "error"}
+    assert set(NEXT_STEP) <= errors
+
+
+def test_function_names_come_from_calldata() -> None:
+    """The first four bytes name the call; anything else is no call of the contract."""
+    assert function_name(keccak(text="commit(bytes32)")[:4] + bytes(32)) == "commit"
+    assert function_name(keccak(text="aggregate(uint256,bytes[],bytes32[][])")[:4]) == "aggregate"
+    assert function_name(b"") == ""
+    assert function_name(bytes(4)) == ""
+
+
+def test_logs_become_events_with_plain_values() -> None:
+    """Indexed and other arguments come in the ABI's order; foreign logs are left out."""
+    place = {
+        "blockNumber": 7,
+        "blockHash": bytes(32),
+        "transactionHash": bytes(32),
+        "logIndex": 1,
+    }
+    revealed = {
+        "topics": [
+            keccak(text="Revealed(uint256,address,uint32[],bytes)"),
+            (3).to_bytes(32, "big"),
+            bytes.fromhex(WORKER[2:]).rjust(32, b"\0"),
+        ],
+        "data": encode(["uint32[]", "bytes"], [[1, 2], b"labels"]),
+    }
+    foreign = {"topics": [keccak(text="Transfer(address)")], "data": b""}
+    anonymous = {"topics": [], "data": b""}
+    (event,) = decode_logs([place | foreign, place | revealed, place | anonymous])
+    assert event.name == "Revealed"
+    assert list(event.args.items()) == [
+        ("round", 3),
+        ("worker", WORKER),
+        ("labelCount", [1, 2]),
+        ("labels", b"labels"),
+    ]
+    assert (event.block_number, event.log_index) == (7, 1)
+    assert event.transaction_hash == "0x" + "00" * 32
+
+
+def test_a_rounds_topics_leave_out_what_belongs_to_no_round() -> None:
+    """Asking for a round asks for events whose first argument is the round."""
+    ((*all_events,),) = event_topics(None, None)
+    of_round, number = event_topics(None, 5)
+    assert number == "0x" + "5".rjust(64, "0")
+    assert "0x" + keccak(text="Closed()").hex() in set(all_events) - set(of_round)
+    assert event_topics(["Closed"], None) == [["0x" + keccak(text="Closed()").hex()]]
+    with pytest.raises(ChainError, match="Closed"):
+        event_topics(["Closed"], 5)
+
+
+# --- keys
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+def test_a_key_file_holds_64_hex_digits(tmp_path: Path, prefix: str) -> None:
+    """With or without 0x, and a line break at the end."""
+    file = tmp_path / "key"
+    file.write_text(prefix + "00" * 31 + "01\n")
+    assert load_account(file).address == WORKER
+
+
+@pytest.mark.parametrize("content", ["", "abc", "zz" * 32, "00" * 32, "11" * 31, "11" * 33])
+def test_a_malformed_key_file_is_an_error_that_keeps_the_key(tmp_path: Path, content: str) -> None:
+    """The message names the file and never what is in it."""
+    file = tmp_path / "key"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match="expected 64 hex digits") as caught:
+        load_account(file)
+    assert str(file) in str(caught.value)
+    assert not content or content not in str(caught.value)
+
+
+def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
+    """The message names the file."""
+    with pytest.raises(SettingsError, match="no-key"):
+        load_account(tmp_path / "no-key")
+
+
+# --- a node that misbehaves
+
+
+@contextmanager
+def server(answers: list[bytes | None], status: int = 200) -> Iterator[tuple[str, list[bytes]]]:
+    """An HTTP server that gives these answers, then repeats the last; None hangs up instead."""
+    requests: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            requests.append(self.rfile.read(int(self.headers["Content-Length"])))
+            body = answers[min(len(requests), len(answers)) - 1]
+            if body is None:
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.server_port}", requests
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
+CHAIN_ID = b'{"jsonrpc": "2.0", "id": 0, "result": "0x7a69"}'
+
+
+def test_a_broken_connection_is_tried_again() -> None:
+    """Two lost answers do not reach the caller."""
+    with server([None, None, CHAIN_ID]) as (url, requests):
+        assert Chain(url).chain_id() == 31337
+    assert len(requests) == 3
+
+
+def test_a_node_in_trouble_is_tried_a_few_times() -> None:
+    """A server error is retried, but not for ever, and then named."""
+    with (
+        server([b"busy"], status=503) as (url, requests),
+        pytest.raises(ChainUnreachableError, match="HTTP 503"),
+    ):
+        Chain(url).chain_id()
+    assert 2 <= len(requests) <= 10
+
+
+def test_a_refused_request_is_not_tried_again() -> None:
+    """What the server forbids stays forbidden; the error says so and shows no access key."""
+    with server([b"no"], status=401) as (url, requests):
+        with_key = f"{url.replace('//', '//user:secret@')}/v3/secret?key=secret"
+        with pytest.raises(ChainUnreachableError, match="HTTP 401") as caught:
+            Chain(with_key).chain_id()
+    assert url in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8545", "http://", "no url"])
+def test_a_malformed_url_is_an_error(url: str) -> None:
+    """It is named as it was given."""
+    with pytest.raises(ChainUnreachableError, match=url):
+        Chain(url).chain_id()
+
+
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"{}", b"[]", b'"no"'])
+def test_what_is_no_node_is_named(answer: bytes) -> None:
+    """A web server at the address is told apart from a node, without retries."""
+    with (
+        server([answer]) as (url, requests),
+        pytest.raises(ChainUnreachableError, match="no chain node"),
+    ):
+        Chain(url).chain_id()
+    assert len(requests) == 1
+
+
+def test_a_refusal_by_the_node_is_no_transport_error() -> None:
+    """What the node says comes through, and it is asked once."""
+    refusal = b'{"jsonrpc": "2.0", "id": 0, "error": {"code": -32005, "message": "too much"}}'
+    with server([refusal]) as (url, requests), pytest.raises(ChainError, match="too much"):
+        Chain(url).chain_id()
+    assert len(requests) == 1
+
+
+def test_no_key_of_the_development_mnemonic_is_used_on_a_real_chain() -> None:
+    """All of the first twenty accounts are refused; a fresh one is not."""
+    Account.enable_unaudited_hdwallet_features()
+    mnemonic = "test test test test test test test test test test test junk"
+    with server([b'{"jsonrpc": "2.0", "id": 0, "result": "0x1"}']) as (url, _):
+        chain = Chain(url)
+        for index in (0, 9, 19):
+            known = Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
+            with pytest.raises(SettingsError, match=known.address):
+                chain.refuse_known_key(known)
+        chain.refuse_known_key(Account.create())
