@@ -14,8 +14,6 @@ from orchestrator.routes import router
 from services.errors import SettingsError
 from services.settings import OrchestratorSettings
 
-MAX_BODY_BYTES = 16_384  # the only body is a report
-
 
 def create_app(
     settings: OrchestratorSettings, account: LocalAccount, on_failure: Callable[[], None]
@@ -45,7 +43,6 @@ def create_app(
         version=version("fedserum"),
         lifespan=lifespan,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.orchestrator = orchestrator
     app.state.token = read_token(settings)

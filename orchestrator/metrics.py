@@ -7,7 +7,6 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     Metric,
-    StateSetMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -66,11 +65,12 @@ def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
 
 
 def _federation(index: Index) -> Iterator[Metric]:
-    yield StateSetMetricFamily(
-        "fedserum_phase",
-        "The phase the federation is in.",
-        {phase: phase == index.phase for phase in PHASES},
+    phases = GaugeMetricFamily(
+        "fedserum_phase", "1 at the phase the federation is in.", labels=["phase"]
     )
+    for phase in PHASES:
+        phases.add_metric([phase], phase == index.phase)
+    yield phases
     yield _gauge("round", "The current round; 0 before the first.", index.round)
     yield _gauge("deadline_seconds", "End of the phase, unix seconds; 0: closed.", index.deadline)
     workers = GaugeMetricFamily("fedserum_workers", "Workers by state.", labels=["state"])

@@ -9,6 +9,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.schemas import Problem
 from services.errors import ChainError, FedserumError
@@ -23,15 +24,42 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
+MAX_BODY_BYTES = 16_384  # the only body is a report
+
 log = structlog.get_logger()
 
 
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error as a problem document."""
+    app.add_middleware(BodyLimit)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(FedserumError, _own)
     app.add_exception_handler(Exception, _unexpected)
+
+
+class BodyLimit:
+    """Refuses larger bodies while they arrive; the framework's own limit answers plain text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, counting what comes in."""
+        n_bytes = 0
+
+        async def receive_limited() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > MAX_BODY_BYTES:
+                raise HTTPException(
+                    413,
+                    f"the body is larger than the {MAX_BODY_BYTES} bytes that a report may have",
+                )
+            return message
+
+        await self._app(scope, receive_limited, send)
 
 
 def _problem(

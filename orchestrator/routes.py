@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -48,6 +49,7 @@ from services.chain import Event, Federation
 from services.errors import ChainError
 
 OCTETS = "application/octet-stream"
+CLOSING_S = 0.5  # how long open event streams may take to end with the process
 
 router = APIRouter(responses=problems.RESPONSES)
 _bearer = HTTPBearer(auto_error=False, description="The operator's token (FEDSERUM_TOKEN_FILE).")
@@ -245,7 +247,13 @@ async def get_events(
     """Every contract event since the deployment, then each new one as it is final."""
     after = _event_id(last_event_id)
     poll_s = orchestrator.settings.poll_s
-    return EventSourceResponse(_events(known.indexer, after, poll_s), sep="\n")
+    closing = anyio.Event()
+    return EventSourceResponse(
+        _events(known.indexer, after, poll_s, closing),
+        sep="\n",
+        shutdown_event=closing,
+        shutdown_grace_period=CLOSING_S,
+    )
 
 
 @router.get("/metrics", response_class=Response)
@@ -255,19 +263,20 @@ def get_metrics(orchestrator: Annotated[Orchestrator, Depends(_orchestrator)]) -
 
 
 async def _events(
-    indexer: Indexer, after: tuple[int, int], poll_s: float
+    indexer: Indexer, after: tuple[int, int], poll_s: float, closing: anyio.Event
 ) -> AsyncIterator[ServerSentEvent]:
-    """Events after a place, for ever; bodies come from the chain, the index has only places."""
-    while True:
+    """Events after a place, until ``closing``; the index has their places, the chain the rest."""
+    while not closing.is_set():
         with indexer.reading() as index:
             block = index.next_event_block(after[0])
-        if block is None:
-            await asyncio.sleep(poll_s)
-            continue
         try:
-            events = await asyncio.wrap_future(_read_events(indexer.federation, block))
+            if block is not None:
+                events = await asyncio.wrap_future(_read_events(indexer.federation, block))
         except ChainError:
-            await asyncio.sleep(poll_s)
+            block = None  # /ready tells; the stream goes on when the chain is back
+        if block is None:
+            with anyio.move_on_after(poll_s):
+                await closing.wait()
             continue
         for event in events:
             if (event.block_number, event.log_index) > after:
@@ -312,7 +321,7 @@ def _find_round(index: Index, number: int) -> Round:
     found = index.rounds.get(number)
     if found is None:
         raise HTTPException(
-            404, f"round {number} was not opened; {index.round} rounds were, see GET /rounds"
+            404, f"round {number} was not opened; the last one is {index.round}, see GET /rounds"
         )
     return found
 

@@ -1,0 +1,555 @@
+"""The orchestrator as a process of its own, beside a real chain and a real contract."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from conftest import ROOT, Anvil, Deployed, free_port
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from services import wire
+from services.chain import Deployment, Federation
+from services.task import Task
+
+TOKEN = "0123456789abcdef"  # noqa: S105
+TASK: dict[str, Any] = {
+    "dataset_hash": "0x" + "11" * 32,
+    "samples_per_round": 600,
+    "chunk_samples": 256,
+    "classes": 10,
+    "max_workers": 4,
+    "rounds": 2,
+}
+
+
+@dataclass
+class Process:
+    """One orchestrator: its folder, its environment and, while it runs, the process."""
+
+    home: Path
+    environment: dict[str, str]
+    port: int
+    members: list[LocalAccount]
+    running: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def record(self) -> Path:
+        """The deployment record."""
+        return self.home / "state" / "deployment.json"
+
+    def start(self, **settings: str) -> None:
+        """Start it, without waiting for anything."""
+        self.running = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator"],
+            cwd=ROOT,
+            env=os.environ | self.environment | settings,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_ready(self, **settings: str) -> None:
+        """Start it and wait until it is ready."""
+        self.start(**settings)
+        self.wait_for("/ready", lambda answer: answer.status_code == 200)
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """One GET."""
+        return httpx.get(self.url + path, headers=headers, timeout=10)
+
+    def wait_for(self, path: str, condition: Callable[[httpx.Response], bool]) -> httpx.Response:
+        """GET until the answer is as it should be."""
+        until, answer = time.monotonic() + 30, None
+        while time.monotonic() < until:
+            assert self.running is not None
+            if self.running.poll() is not None:
+                raise AssertionError(f"the orchestrator ended: {self.fail()}")
+            with suppress(httpx.TransportError):
+                answer = self.get(path)
+                if condition(answer):
+                    return answer
+            time.sleep(0.05)
+        raise AssertionError(f"{path} still answers {answer and answer.text}")
+
+    def wait_for_round(self, number: int, phase: str) -> dict[str, Any]:
+        """Wait until a round is in a phase; the round."""
+        answer = self.wait_for(
+            f"/rounds/{number}", lambda found: bool(found.json().get("phase") == phase)
+        )
+        return dict(answer.json())
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds it took to exit with 0."""
+        assert self.running is not None
+        begin = time.monotonic()
+        self.running.terminate()
+        _, errors = self.running.communicate(timeout=20)
+        assert self.running.returncode == 0, errors
+        return time.monotonic() - begin
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.running is not None
+        self.running.kill()
+        self.running.communicate(timeout=20)
+
+    def fail(self) -> str:
+        """Wait for it to end with a failure; the last line that it wrote."""
+        assert self.running is not None
+        _, errors = self.running.communicate(timeout=30)
+        assert self.running.returncode == 1, errors
+        return errors.splitlines()[-1]
+
+    def deployed(self, node: Anvil) -> Deployed:
+        """The workers' side of the federation that it deployed."""
+        view = self.get("/federation").json()
+        chain, contract = node.chain(), view["contract"]
+        return Deployed(
+            chain=chain,
+            task=Task(**view["task"]),
+            members=[member.address for member in self.members],
+            deployment=Deployment(contract, view["deploy_block"], "", 0),
+            deployer=Federation(chain, contract),
+            workers=[Federation(chain, contract, member) for member in self.members],
+        )
+
+
+Prepare = Callable[..., Process]
+
+
+@pytest.fixture
+def prepare(anvil: Anvil, tmp_path: Path) -> Iterator[Prepare]:
+    """Make an orchestrator's folder: ``prepare(node, **task_fields)``."""
+    made: list[Process] = []
+
+    def build(node: Anvil = anvil, **fields: Any) -> Process:
+        home = tmp_path / str(len(made))
+        home.mkdir()
+        members = [node.new_account() for _ in range(4)]
+        task = {"task": TASK | fields, "members": [member.address for member in members]}
+        (home / "task.json").write_text(json.dumps(task))
+        (home / "key").write_text(node.new_account().key.hex())
+        (home / "token").write_text(TOKEN + "\n")
+        port = free_port()
+        environment = {
+            "FEDSERUM_RPC_URL": node.url,
+            "FEDSERUM_KEY_FILE": str(home / "key"),
+            "FEDSERUM_STATE_DIR": str(home / "state"),
+            "FEDSERUM_TASK_FILE": str(home / "task.json"),
+            "FEDSERUM_TOKEN_FILE": str(home / "token"),
+            "FEDSERUM_PORT": str(port),
+            "FEDSERUM_POLL_S": "0.05",
+        }
+        made.append(Process(home, environment, port, members))
+        return made[-1]
+
+    yield build
+    for process in made:
+        if process.running is not None and process.running.poll() is None:
+            process.kill()
+
+
+def signed(member: LocalAccount, report: dict[str, Any]) -> dict[str, Any]:
+    """A report as its worker posts it."""
+    message = encode_defunct(text=wire.report_message(report))
+    return {"report": report, "signature": "0x" + member.sign_message(message).signature.hex()}
+
+
+def stream(process: Process, n: int, last_event_id: str | None = None) -> list[dict[str, Any]]:
+    """The first ``n`` server-sent events: id, event, data."""
+    headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+    found: list[dict[str, Any]] = []
+    fields: dict[str, Any] = {}
+    with httpx.stream("GET", process.url + "/events", headers=headers, timeout=10) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name in ("id", "event", "data"):
+                fields[name] = json.loads(value) if name == "data" else value
+            elif not line and fields:
+                found.append(fields)
+                fields = {}
+                if len(found) == n:
+                    return found
+    raise AssertionError(f"the stream ended after {len(found)} of {n} events")
+
+
+def is_problem(answer: httpx.Response, status: int) -> str:
+    """The detail of an RFC 9457 document with that status."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    return str(problem["detail"])
+
+
+def test_a_federation_is_kept_and_shown_to_its_end(anvil: Anvil, prepare: Prepare) -> None:
+    """The keeper carries two rounds; every figure is the contract's; a restart shows the same."""
+    process = prepare()
+    process.start_ready()
+    deployed = process.deployed(anvil)
+    contract = deployed.deployer
+    assert process.get("/federation").json()["phase"] == "registration"
+    deployed.register_all()
+    gas: dict[int, dict[str, int]] = {}
+    for number in (1, 2):
+        rng = np.random.default_rng(number)
+        openings = [deployed.label(worker, rng) for worker in deployed.workers]
+        commits = [w.commit(o.commitment) for w, o in zip(deployed.workers, openings, strict=True)]
+        reveals = [
+            w.reveal(o.labels, o.label_count, o.salt)
+            for w, o in zip(deployed.workers, openings, strict=True)
+        ]
+        gas[number] = {
+            "commit": sum(receipt.gas_used for receipt in commits),
+            "reveal": sum(receipt.gas_used for receipt in reveals),
+        }
+        found = process.wait_for_round(number, "settled")
+        assert (found["committed"], found["revealed"]) == (4, 4)
+        assert (found["chunks"], found["aggregated_chunks"]) == (3, 3)
+        assert 0.5 < found["agreement"] < 1
+        assert found["gas_used"].items() >= gas[number].items()
+        assert found["gas_used"].keys() == {"commit", "reveal", "aggregate", "settle"}
+        assert [worker["label_counts"] for worker in found["workers"]] == [
+            opening.label_count for opening in openings
+        ]
+        for worker in found["workers"]:
+            address = worker["address"]
+            assert int(worker["score"]) == contract.score_of(number, address)
+            assert int(worker["reward_wei"]) == contract.reward_of(number, address)
+            assert int(worker["balance_wei"]) == contract.balance_of(address)
+            assert worker["slashed"] is None
+        # Both leagues have positive scores here, so all but rounding is paid.
+        paid_wei = sum(int(worker["reward_wei"]) for worker in found["workers"])
+        assert 0 <= int(found["pool_wei"]) - paid_wei < 8
+        packed = process.get(f"/rounds/{number}/labels", Accept="application/octet-stream")
+        assert packed.headers["content-type"] == "application/octet-stream"
+        labels, start = process.get(f"/rounds/{number}/labels").json(), 0
+        for chunk, size in enumerate(wire.chunk_sizes(600, 256)):
+            end = start + wire.packed_bytes(10, size)
+            part = packed.content[start:end]
+            assert keccak(part) == contract.global_labels_hash(number, chunk)
+            codes = wire.unpack(part, 10, size).tolist()
+            first = chunk * 256
+            assert labels[first : first + size] == [None if c == 15 else c for c in codes]
+            start = end
+        assert (start, len(labels)) == (len(packed.content), 600)
+    view = process.wait_for("/federation", lambda a: a.json()["phase"] == "closed").json()
+    assert (view["round"], view["deadline"], view["workers"]) == (2, 0, 4)
+    before = [process.get(path).json() for path in ("/federation", "/rounds", "/workers")]
+    assert process.stop() < 2
+    process.start_ready()
+    assert [process.get(path).json() for path in ("/federation", "/rounds", "/workers")] == before
+    metrics = process.get("/metrics").text
+    assert 'fedserum_phase{phase="closed"} 1.0' in metrics
+    assert 'fedserum_rounds_total{result="settled"} 2.0' in metrics
+    assert (
+        f'fedserum_gas_used_total{{function="commit"}} {gas[1]["commit"] + gas[2]["commit"]:.1f}'
+        in metrics
+    )
+    assert "fedserum_indexer_lag_blocks 0.0" in metrics
+    worker = deployed.workers[0]
+    worker.withdraw()
+    assert worker.account is not None
+    process.wait_for(
+        f"/workers/{worker.account.address.lower()}", lambda a: a.json()["balance_wei"] == "0"
+    )
+
+
+def test_events_are_streamed_and_resumed(anvil: Anvil, prepare: Prepare) -> None:
+    """A new reader gets every event from the first on; Last-Event-ID goes on behind that one."""
+    process = prepare()
+    process.start_ready()
+    deployed = process.deployed(anvil)
+    deployed.register_all()
+    openings = deployed.commit_all()
+    deployed.reveal(deployed.workers[0], openings[0])
+    events = stream(process, 11)
+    names = ["Registered"] * 4 + ["RoundOpened"] + ["Committed"] * 4 + ["RevealOpened", "Revealed"]
+    assert [event["event"] for event in events] == names
+    assert events[0]["data"]["args"] == {
+        "worker": process.members[0].address,
+        "deposit": str(deployed.task.deposit_wei),
+    }
+    assert events[-1]["data"]["args"]["labels"] == "0x" + openings[0].labels.hex()
+    assert stream(process, 3, events[7]["id"]) == events[8:]
+    is_problem(process.get("/events", **{"Last-Event-ID": "yesterday"}), 422)
+
+
+def test_reports_are_checked_and_survive_a_restart(anvil: Anvil, prepare: Prepare) -> None:
+    """Only the worker itself, registered and on the roster, can say what its accuracy is."""
+    process = prepare()
+    process.start_ready()
+    deployed = process.deployed(anvil)
+    deployed.register_all()
+    process.wait_for_round(1, "commit")
+    member, other = process.members[:2]
+    report = {
+        "round": 1,
+        "contract": deployed.deployer.address,
+        "chain_id": 31337,
+        "top1_accuracy_before": 0.5,
+        "top1_accuracy_after": 1,
+        "private_samples": 1000,
+        "model": "LeNet-5",
+    }
+
+    def post(address: str, body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(f"{process.url}/workers/{address}/report", json=body)
+
+    assert other.address in is_problem(post(member.address, signed(other, report)), 403)
+    altered = signed(member, report) | {"report": report | {"top1_accuracy_after": 0.9}}
+    is_problem(post(member.address, altered), 403)
+    garbage = {"report": report, "signature": "0x" + "ff" * 65}
+    assert "malformed" in is_problem(post(member.address, garbage), 403)
+    for wrong in (
+        {"chain_id": 1},
+        {"contract": other.address},
+        {"top1_accuracy_before": 1.5},
+        {"private_samples": "many"},
+        {"secret": 1},
+    ):
+        is_problem(post(member.address, signed(member, report | wrong)), 422)
+    is_problem(post(member.address, signed(member, report | {"round": 2})), 404)
+    stranger: LocalAccount = Account.create()
+    is_problem(post(stranger.address, signed(stranger, report)), 404)
+    assert process.get("/rounds/1").json()["workers"][0]["model"] is None
+    answer = post(member.address, signed(member, report))
+    assert answer.status_code == 200, answer.text
+    process.stop()
+    process.start_ready()
+    worker = process.get("/rounds/1").json()["workers"][0]
+    assert worker["address"] == member.address
+    assert worker["top1_accuracy_before"] == 0.5
+    assert worker["top1_accuracy_after"] == 1
+    assert (worker["private_samples"], worker["model"]) == (1000, "LeNet-5")
+
+
+def test_only_the_token_pokes_the_keeper(anvil: Anvil, prepare: Prepare) -> None:
+    """With the loop switched off, a poke makes the due call; without the token nothing happens."""
+    process = prepare()
+    process.start_ready(FEDSERUM_KEEPER="false")
+    deployed = process.deployed(anvil)
+    deployed.register_all()
+
+    def poke(**headers: str) -> httpx.Response:
+        return httpx.post(process.url + "/rounds/advance", headers=headers, timeout=30)
+
+    answer = poke()
+    is_problem(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    is_problem(poke(Authorization="Bearer guess"), 403)
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert poke(**bearer).json()["function"] is None
+    openings = deployed.commit_all()
+    for worker, opening in zip(deployed.workers[:3], openings[:3], strict=True):
+        deployed.reveal(worker, opening)
+    anvil.pass_time(deployed.task.reveal_seconds)
+    kept = poke(**bearer).json()
+    assert kept["function"] == "advance"
+    assert kept["gas_used"] == deployed.chain.receipt(kept["transaction_hash"]).gas_used
+    # The fourth withheld its labels, so three are left of four: the round is void.
+    found = process.wait_for_round(1, "void")
+    slashed = {worker["address"]: worker for worker in found["workers"]}[deployed.members[3]]
+    assert (slashed["slashed"], slashed["committed"], slashed["revealed"]) == (
+        "withheld",
+        True,
+        False,
+    )
+    assert (slashed["reward_wei"], slashed["balance_wei"]) == ("0", "0")
+    worker = process.get(f"/workers/{deployed.members[3]}").json()
+    assert (worker["excluded"], worker["balance_wei"]) == (True, "0")
+    assert "void" in is_problem(process.get("/rounds/1/labels"), 404)
+    assert process.get("/federation").json()["phase"] == "closed"
+
+
+def test_a_crash_while_deploying_leads_to_one_federation(
+    start_anvil: Callable[..., Anvil], prepare: Prepare
+) -> None:
+    """Killed with the transaction pending, it takes up that very deployment after a restart."""
+    node = start_anvil("--no-mining")
+    process = prepare(node)
+    process.start()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not node.rpc("txpool_content")["pending"]:
+        time.sleep(0.05)
+    process.kill()
+    intended = json.loads(process.record.read_text())
+    assert intended["deploy_block"] is None
+    node.rpc("evm_mine")
+    process.start_ready()
+    record = json.loads(process.record.read_text())
+    assert record["contract"] == intended["contract"]
+    assert record["transaction_hashes"] == intended["transaction_hashes"]
+    assert process.get("/federation").json()["deploy_block"] == 1
+    deployer = Account.from_key((process.home / "key").read_text()).address
+    assert node.rpc("eth_getTransactionCount", deployer, "latest") == "0x1"
+
+
+def test_a_deployment_that_was_never_sent_is_made(anvil: Anvil, prepare: Prepare) -> None:
+    """Killed between writing and sending, it deploys after a restart, where it had meant to."""
+    process = prepare()
+    process.start_ready()
+    contract = process.get("/federation").json()["contract"]
+    process.stop()
+    record = json.loads(process.record.read_text())
+    other = prepare()
+    other.record.parent.mkdir()
+    other.record.write_text(
+        json.dumps(
+            {
+                "chain_id": record["chain_id"],
+                "genesis_hash": record["genesis_hash"],
+                "contract": Account.create().address,
+                "transaction_hashes": ["0x" + "22" * 32],
+            }
+        )
+    )
+    other.start_ready()
+    assert other.get("/federation").json()["contract"] != contract
+    assert json.loads(other.record.read_text())["deploy_block"] is not None
+
+
+def test_another_chain_or_a_wiped_one_is_noticed(
+    anvil: Anvil, start_anvil: Callable[..., Anvil], prepare: Prepare
+) -> None:
+    """The record names another genesis, or a contract that is gone: it ends and says what to do."""
+    process = prepare()
+    process.start_ready()
+    contract = process.get("/federation").json()["contract"]
+    process.stop()
+    # Anvil's genesis carries its start time, so a node started later has another one.
+    other = start_anvil("--timestamp", "1700000000")
+    process.start(FEDSERUM_RPC_URL=other.url)
+    message = process.fail()
+    assert str(process.record) in message
+    assert "genesis" in message
+    code = anvil.rpc("eth_getCode", contract, "latest")
+    anvil.rpc("anvil_setCode", contract, "0x")
+    process.start()
+    message = process.fail()
+    assert str(process.record) in message
+    assert "no code" in message
+    anvil.rpc("anvil_setCode", contract, code)
+    process.start_ready()
+    anvil.rpc("anvil_setCode", contract, "0x")
+    anvil.rpc("evm_mine")
+    assert "no code" in process.fail()
+    anvil.rpc("anvil_setCode", contract, code)
+
+
+def test_a_reorganisation_is_followed(start_anvil: Callable[..., Anvil], prepare: Prepare) -> None:
+    """What the chain forgets, the answers forget."""
+    node = start_anvil()
+    process = prepare(node)
+    process.start_ready()
+    deployed = process.deployed(node)
+    snapshot = node.rpc("evm_snapshot")
+    deployed.register_all()
+    process.wait_for_round(1, "commit")
+    node.rpc("evm_revert", snapshot)
+    for _ in range(6):
+        node.rpc("evm_mine")
+    process.wait_for("/federation", lambda answer: answer.json()["round"] == 0)
+    assert process.get("/workers").json() == []
+
+
+def test_it_answers_before_the_chain_does(prepare: Prepare) -> None:
+    """Health at once, readiness with the reason, and the federation as soon as there is a chain."""
+    process = prepare()
+    port = free_port()
+    process.start(FEDSERUM_RPC_URL=f"http://127.0.0.1:{port}")
+    process.wait_for("/health", lambda answer: answer.status_code == 200)
+    answer = process.get("/ready")
+    assert f"127.0.0.1:{port}" in is_problem(answer, 503)
+    assert answer.headers["retry-after"]
+    is_problem(process.get("/federation"), 503)
+    command = [ROOT / "node_modules/.bin/anvil", "--silent", "--port", str(port)]
+    with subprocess.Popen(command) as node:
+        try:
+            late = Anvil(f"http://127.0.0.1:{port}", node)
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                with suppress(httpx.TransportError):
+                    deployer = Account.from_key((process.home / "key").read_text())
+                    late.rpc("anvil_setBalance", deployer.address, hex(10**20))
+                    break
+            process.wait_for("/ready", lambda found: found.status_code == 200)
+            node.send_signal(signal.SIGSTOP)
+            process.wait_for("/health", lambda found: found.status_code == 200)
+            with httpx.stream("GET", process.url + "/events", timeout=5):
+                assert process.stop() < 2
+        finally:
+            node.kill()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"chunk_samples": 100}, "the contract refuses the task"),
+        ({"members_root": "0x" + "00" * 32}, "members_root"),
+        ({"classes": "ten"}, "classes"),
+        ({"samples": 5}, "samples"),
+    ],
+)
+def test_a_task_that_cannot_be_deployed_ends_it(
+    prepare: Prepare, fields: dict[str, Any], expected: str
+) -> None:
+    """The task file and what is wrong with it are named, and the exit code is 1."""
+    process = prepare(**fields)
+    process.start()
+    message = process.fail()
+    assert str(process.home / "task.json") in message
+    assert expected in message
+    assert not process.record.exists()
+
+
+def test_a_key_without_funds_ends_it(anvil: Anvil, prepare: Prepare) -> None:
+    """The account and what it lacks are named."""
+    process = prepare()
+    poor: LocalAccount = Account.create()
+    (process.home / "key").write_text(poor.key.hex())
+    process.start()
+    assert f"{poor.address} cannot pay" in process.fail()
+
+
+def test_a_port_in_use_ends_it(anvil: Anvil, prepare: Prepare) -> None:
+    """It says so before it deploys anything."""
+    process = prepare()
+    process.start(FEDSERUM_PORT=anvil.url.rpartition(":")[2])
+    message = process.fail()
+    assert "in use" in message
+    assert "FEDSERUM_PORT" in message
+    assert not process.record.exists()
+
+
+def test_it_imports_neither_torch_nor_a_worker() -> None:
+    """Its image has no torch, and it meets workers only on the chain and over HTTP."""
+    script = (
+        "import sys, orchestrator.__main__\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'worker', 'demo')])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
