@@ -1,1 +1,49 @@
-"""The `fedserum` command: names every verb and hands over."""
+"""The `fedserum` command: names every verb and hands over.
+
+Settings come from environment variables (docs/settings.md); a verb takes no arguments.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from services.errors import FedserumError
+
+USAGE = """\
+usage: fedserum VERB
+
+  worker         take part in a federation: train, label, commit, reveal, distil
+  orchestrator   deploy a federation, keep its rounds going, answer over HTTP
+  prepare        make keys, members, task and data for a federation on one host
+  demo           run a whole federation on this host and show it
+
+Every setting is an environment variable FEDSERUM_…; docs/settings.md lists them.
+"""
+
+
+def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
+    """Run one verb; returns the exit code: 0 done, 1 failed with a message, 2 misused."""
+    verb = arguments[0] if len(arguments) == 1 else ""
+    try:
+        if verb == "worker":
+            from worker.__main__ import run
+        elif verb == "orchestrator":
+            from orchestrator.__main__ import run
+        elif verb == "prepare":
+            from demo.identities import run
+        elif verb == "demo":
+            from demo.__main__ import run
+        else:
+            is_help = verb in ("help", "--help")
+            print(USAGE, end="", file=sys.stdout if is_help else sys.stderr)
+            return 0 if is_help else 2
+        run()
+    except FedserumError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  (the command's last word)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

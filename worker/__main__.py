@@ -1,6 +1,5 @@
 """Start one worker: ``fedserum worker``. Settings come from the environment."""
 
-import sys
 import time
 
 import httpx
@@ -9,7 +8,7 @@ import structlog
 from services import log as logging
 from services.chain import Chain, Federation, load_account, verify_chain, verify_contract
 from services.datasets import load_idx, sha256
-from services.errors import ContractMissingError, DatasetError, FedserumError, SettingsError
+from services.errors import ContractMissingError, DatasetError, SettingsError
 from services.settings import PREFIX, WorkerSettings, read_settings
 from services.task import Task
 from worker.identity import Identity, claim
@@ -23,18 +22,17 @@ log = structlog.get_logger()
 ORCHESTRATOR_WAIT_S = 120.0
 
 
-def main() -> int:
-    """Take part until the federation is closed; returns the exit code."""
-    try:
-        settings = read_settings(WorkerSettings)
-        logging.configure(settings.log_level)
-        with claim(settings) as identity:
-            structlog.contextvars.bind_contextvars(worker=identity.name)
-            join(identity, settings).take_part()
-    except FedserumError as error:
-        log.error("worker_failed", error=type(error).__name__, message=str(error))
-        return 1
-    return 0
+def run() -> None:
+    """Take part until the federation is closed.
+
+    Raises:
+        FedserumError: it cannot go on; nothing that it keeps on disk is lost.
+    """
+    settings = read_settings(WorkerSettings)
+    logging.configure(settings.log_level)
+    with claim(settings) as identity:
+        structlog.contextvars.bind_contextvars(worker=identity.name)
+        join(identity, settings).take_part()
 
 
 def join(identity: Identity, settings: WorkerSettings) -> Worker:
@@ -113,6 +111,3 @@ def _load_data(identity: Identity, task: Task) -> WorkerData:
         test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
     )
 
-
-if __name__ == "__main__":
-    sys.exit(main())

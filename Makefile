@@ -1,0 +1,56 @@
+# Every target is one thin line or two; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+# Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
+DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
+DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
+
+.PHONY: help setup demo test lint fmt contract up down clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv and node_modules.
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed, $(PYTHON) is older; set PYTHON=python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e '.[worker,orchestrator,demo,dev]'
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'error: Node 20 or newer with npm is needed (the chain and the compiler come from npm); install it' >&2; exit 1; }
+	npm ci --no-audit --no-fund
+	@touch $@
+
+demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100 ROUNDS=1 PRIVATE=… PUBLIC=…
+	@$(DEMO_ENV) $(BIN)/fedserum demo
+
+test: setup ## Lint, then run every test: contract, unit, differential, integration, stack.
+	@$(MAKE) --no-print-directory lint
+	node_modules/.bin/forge test
+	$(BIN)/pytest
+
+lint: setup ## Check format, style and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	node_modules/.bin/forge fmt --check
+
+fmt: setup ## Format everything.
+	$(BIN)/ruff format .
+	node_modules/.bin/forge fmt
+
+contract: setup ## Build the contract and write services/abi/Federation.json.
+	node_modules/.bin/forge build
+	$(BIN)/python contracts/tools/export_abi.py
+
+up: ## Start the containers: WORKERS=10.
+	docker compose up -d --build --scale worker=$(or $(WORKERS),10)
+
+down: ## Stop the containers and forget their state.
+	docker compose down -v
+
+clean: ## Remove what setup and builds made; runs stay.
+	rm -rf .venv node_modules contracts/out contracts/cache

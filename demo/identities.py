@@ -1,0 +1,157 @@
+"""Everybody's keys, the member list and the task of a federation on one host.
+
+Fresh random keys, funded on a development chain only. In a real federation every party makes its
+own key and none of them meet in one folder.
+"""
+
+import json
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+from eth_account import Account
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+from eth_account.signers.local import LocalAccount
+
+from demo.prepare import PreparedData, prepare_data
+from services import log as logging
+from services.chain import Chain, load_account
+from services.errors import SettingsError, WrongChainError
+from services.node import LOCAL_CHAIN_IDS
+from services.settings import DemoSettings, read_settings
+from services.task import WAD
+
+log = structlog.get_logger()
+
+DEFAULT_PRIVATE_SAMPLES = 5_000
+LABELS_PER_CHUNK = 2_560  # labels that one `aggregate` scores well within its gas
+MIN_WORKERS = 4
+SPENDING_WEI = 10 * WAD  # what each account gets besides the deposit, for gas
+N_FUNDERS = 10  # development accounts that every development node starts with
+
+
+def run() -> None:
+    """Prepare the home folder, and fund its accounts.
+
+    Raises:
+        FedserumError: a setting is wrong, data are missing, or the chain does not answer.
+    """
+    settings = read_settings(DemoSettings)
+    logging.configure(settings.log_level)
+    prepare(settings)
+    fund(settings.home, settings)
+
+
+def prepare(settings: DemoSettings) -> None:
+    """Write keys, data and task to the home folder, unless that has been done.
+
+    Raises:
+        DatasetError: a source is missing or too small.
+        SettingsError: the folder was prepared for another number of workers or samples.
+    """
+    home = settings.home
+    if task_file(home).exists():
+        _require_same(json.loads(task_file(home).read_text())["task"], settings)
+        log.info("home_found", home=str(home))
+        return
+    write_keys(home, settings.workers)
+    data = prepare_data(
+        home,
+        workers=settings.workers,
+        samples=settings.samples,
+        rounds=settings.rounds,
+        alpha=settings.alpha,
+        private_source=settings.private,
+        public_source=settings.public,
+        private_samples=settings.private_samples or DEFAULT_PRIVATE_SAMPLES,
+        seed=settings.seed,
+    )
+    write_task(home, settings, data)
+    log.info("home_prepared", home=str(home), private_samples=data.private_samples)
+
+
+def _require_same(task: dict[str, int], settings: DemoSettings) -> None:
+    wanted = (settings.workers, settings.samples, settings.rounds)
+    found = (task["max_workers"], task["samples_per_round"], task["rounds"])
+    if found != wanted:
+        raise SettingsError(
+            f"{settings.home} was prepared for (workers, samples, rounds) {found}, but the "
+            f"settings say {wanted}; change them back, or prepare another folder (FEDSERUM_HOME)"
+        )
+
+
+def task_file(home: Path) -> Path:
+    """What the orchestrator deploys; it is written last, so its presence says `prepared`."""
+    return home / "task.json"
+
+
+def write_keys(home: Path, n_workers: int) -> None:
+    """Make the key of the orchestrator and of each worker, unless it is there already."""
+    for folder in [home / "orchestrator", *_worker_folders(home, n_workers)]:
+        folder.mkdir(parents=True, exist_ok=True)
+        key_file = folder / "key"
+        if not key_file.exists():
+            descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+
+
+def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
+    """Write the task, with every worker as a member."""
+    folders = _worker_folders(home, settings.workers)
+    chunk_samples = max(256, LABELS_PER_CHUNK // settings.workers // 256 * 256)
+    task = {
+        "dataset_hash": data.dataset_hash,
+        "samples_per_round": settings.samples,
+        "chunk_samples": chunk_samples,
+        "classes": data.classes,
+        "min_workers": MIN_WORKERS,
+        "max_workers": settings.workers,
+        "rounds": settings.rounds,
+    }
+    members = [load_account(folder / "key").address for folder in folders]
+    content = {"task": task, "members": members, "public_samples": data.n_public}
+    temporary = home / "task.json.new"
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.replace(task_file(home))
+
+
+def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
+    """Bring every account to what it will spend, from the node's development accounts.
+
+    Raises:
+        WrongChainError: this is not a development chain.
+        ChainError: the node does not answer.
+    """
+    chain = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+    chain_id = chain.chain_id()
+    if chain_id not in LOCAL_CHAIN_IDS:
+        raise WrongChainError(
+            f"{settings.rpc_url} serves chain {chain_id}, whose accounts nobody funds for you: "
+            f"expected a development chain {LOCAL_CHAIN_IDS}; fund the keys in {home} yourself"
+        )
+    folders = [home / "orchestrator", *_worker_folders(home, settings.workers)]
+    addresses = [load_account(folder / "key").address for folder in folders]
+    needed = deposit_wei + SPENDING_WEI
+    poor = [address for address in addresses if chain.balance_wei(address) < needed // 2]
+
+    def pay(index: int) -> None:
+        # A chain client sends one transaction at a time, so every funder has its own.
+        own = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+        for address in poor[index::N_FUNDERS]:
+            own.transfer(_development_account(index), address, needed)
+
+    with ThreadPoolExecutor(N_FUNDERS) as pool:
+        list(pool.map(pay, range(N_FUNDERS)))
+
+
+def _worker_folders(home: Path, n_workers: int) -> list[Path]:
+    return [home / "workers" / str(index) for index in range(n_workers)]
+
+
+def _development_account(index: int) -> LocalAccount:
+    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
+    account: LocalAccount = Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}"))
+    return account
