@@ -12,7 +12,6 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
-from eth_utils.address import to_checksum_address
 
 from services.errors import (
     ChainError,
@@ -21,7 +20,7 @@ from services.errors import (
     ContractRevertError,
 )
 from services.interface import Event, artifact, decode_logs, event_topics
-from services.node import Chain, Receipt, answers, load_account, verify_chain
+from services.node import Chain, Receipt, answers, checked_address, load_account, verify_chain
 from services.task import Task
 
 __all__ = [
@@ -78,7 +77,7 @@ class Federation:
 
     def __init__(self, chain: Chain, address: str, account: LocalAccount | None = None) -> None:
         self.chain = chain
-        self.address = to_checksum_address(address)
+        self.address = checked_address(address)
         self.account = account
         self._contract = chain.w3.eth.contract(self.address, abi=artifact()[0])
         if account is not None:
@@ -252,8 +251,10 @@ class Federation:
 
     def _view(self, name: str, *arguments: Any, block_number: int | None = None) -> Any:
         block = None if block_number is None else BlockNumber(block_number)
+        # The only text that a view takes is an address.
+        plain = [checked_address(each) if isinstance(each, str) else each for each in arguments]
         with answers(self.address):
-            return self._contract.functions[name](*arguments).call(block_identifier=block)
+            return self._contract.functions[name](*plain).call(block_identifier=block)
 
     def _act(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
         """A worker's own call, which ends the phase if it turns out to be the last one's.

@@ -18,8 +18,8 @@ import stamina
 from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from eth_account.signers.local import LocalAccount
-from eth_typing import HexStr
-from eth_utils.address import to_checksum_address
+from eth_typing import ChecksumAddress, HexStr
+from eth_utils.address import is_hex_address, to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -61,6 +61,17 @@ class Receipt:
     created: str | None = None  # address of the contract that it created
 
 
+def checked_address(text: str) -> ChecksumAddress:
+    """An address with its checksum.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not is_hex_address(text) or not text.startswith("0x"):
+        raise SettingsError(f"{text!r} is no address; expected 0x and 40 hex digits")
+    return to_checksum_address(text)
+
+
 def load_account(key_file: Path) -> LocalAccount:
     """Read a private key of 64 hex digits.
 
@@ -68,7 +79,7 @@ def load_account(key_file: Path) -> LocalAccount:
         SettingsError: no such file, or something else in it.
     """
     try:
-        text = key_file.read_text().strip()
+        text = key_file.read_text(errors="replace").strip()
     except OSError as error:
         raise SettingsError(
             f"cannot read the key file {key_file} ({error.strerror}); expected 64 hex digits in it"
@@ -215,12 +226,12 @@ class Chain:
     def balance_wei(self, address: str) -> int:
         """Ether of an account outside the federation, in wei."""
         with answers():
-            return self.w3.eth.get_balance(to_checksum_address(address))
+            return self.w3.eth.get_balance(checked_address(address))
 
     def code_hash(self, address: str) -> str | None:
         """Keccak-256 of the runtime code at an address; None without code."""
         with answers():
-            code = self.w3.eth.get_code(to_checksum_address(address))
+            code = self.w3.eth.get_code(checked_address(address))
         return "0x" + keccak(code).hex() if code else None
 
     def created_code_hash(self, creation_code: bytes) -> str:
@@ -254,7 +265,7 @@ class Chain:
 
     def transfer(self, account: LocalAccount, to: str, value_wei: int) -> Receipt:
         """Send ether; errors as in ``transactions.send``."""
-        return self.send(account, to_checksum_address(to), b"", value_wei)
+        return self.send(account, checked_address(to), b"", value_wei)
 
     def send(
         self,

@@ -13,7 +13,7 @@ import structlog
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from web3 import Web3
-from web3.exceptions import TransactionNotFound, Web3RPCError
+from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound, Web3RPCError
 from web3.types import TxParams, TxReceipt, Wei
 
 from services.errors import InsufficientFundsError, TransactionError
@@ -76,6 +76,7 @@ def send(
             receipt = _send_until_included(w3, account, request, deadline, poll_s, before_send)
         except _NonceTakenError:
             if time.monotonic() < deadline:
+                time.sleep(poll_s)
                 continue
             raise TransactionError(
                 f"another process keeps sending with the key of {account.address}; give every "
@@ -188,7 +189,7 @@ def _await_receipt(w3: Web3, hashes: list[bytes], until: float, poll_s: float) -
         for transaction_hash in hashes:
             try:
                 return w3.eth.get_transaction_receipt(Web3.to_hex(transaction_hash))
-            except TransactionNotFound:
+            except (TransactionNotFound, TransactionIndexingInProgress):
                 continue
         if time.monotonic() >= until:
             return None

@@ -110,6 +110,20 @@ def test_another_contract_is_noticed(anvil: Any, federation: Callable[..., Any])
         verify_contract(stage.chain, impostor)
 
 
+def test_addresses_are_taken_in_any_case_and_nothing_else_is(
+    federation: Callable[..., Any],
+) -> None:
+    """Lower case does as well as a checksum; what is no address is named."""
+    stage = federation()
+    stage.register_all()
+    lower = Federation(stage.chain, stage.deployment.contract.lower())
+    assert lower.balance_of(stage.members[0].lower()) == stage.task.deposit_wei
+    with pytest.raises(SettingsError, match="'0x12' is no address"):
+        Federation(stage.chain, "0x12")
+    with pytest.raises(SettingsError, match="'me' is no address"):
+        lower.balance_of("me")
+
+
 # --- transactions
 
 
