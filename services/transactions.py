@@ -151,6 +151,7 @@ def _send_until_included(
             return receipt
         new_tip, new_fee = _fees(w3)
         tip, fee = max(new_tip, int(tip * _FEE_STEP) + 1), max(new_fee, int(fee * _FEE_STEP) + 1)
+        log.warning("transaction_fee_raised", tx=Web3.to_hex(hashes[-1]), nonce=nonce, fee_wei=fee)
     raise TransactionError(
         f"transaction 0x{hashes[-1].hex()} of {account.address} (nonce {nonce}) is in no block "
         "yet; it may still come: check that the node makes blocks, or raise "

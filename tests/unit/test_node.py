@@ -1,5 +1,6 @@
 """What the chain client makes of keys and of nodes that misbehave, without a chain."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,20 @@ from services.chain import Chain, load_account
 from services.errors import ChainError, ChainUnreachableError, SettingsError
 
 WORKER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+
+
+def test_only_two_files_import_web3() -> None:
+    """Every other file asks ``services.chain``."""
+    root = Path(__file__).parents[2]
+    files = [root / "fedserum.py"]
+    for package in ("services", "worker", "orchestrator", "demo"):
+        files += (root / package).rglob("*.py")
+    importing = {
+        str(file.relative_to(root))
+        for file in files
+        if re.search(r"^\s*(import|from) web3\b", file.read_text(), re.MULTILINE)
+    }
+    assert importing == {"services/node.py", "services/transactions.py"}
 
 
 # --- keys
