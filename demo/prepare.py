@@ -71,9 +71,10 @@ def prepare_data(
     Raises:
         DatasetError: a source cannot be read, is too small, or the two do not fit together.
     """
-    if min(workers, samples, rounds) < 1:
+    if min(workers, samples, rounds, private_samples) < 1:
         raise DatasetError(
-            f"{workers} workers, {samples} samples and {rounds} rounds: each must be 1 or more"
+            f"{workers} workers, {samples} samples, {rounds} rounds, {private_samples} private "
+            "samples: each must be 1 or more"
         )
     private, public = load(private_source), load(public_source)
     test = load(public_source, "t10k")

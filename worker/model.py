@@ -7,6 +7,8 @@ takes it as it is.
 import torch
 from torch import Tensor, nn
 
+from services.errors import DatasetError
+
 
 class LeNet5(nn.Module):
     """LeCun et al. 1998 with ReLU and max pooling, for images of any size from 12x12 up.
@@ -21,7 +23,9 @@ class LeNet5(nn.Module):
         height, width, n_channels = (*image_shape, 1)[:3]
         n_features = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
         if min(height, width) < 12:
-            raise ValueError(f"LeNet-5 needs images of 12x12 or more, found {height}x{width}")
+            raise DatasetError(
+                f"LeNet-5 needs images of 12x12 or more, found {height}x{width}; scale them up"
+            )
         self.layers = nn.Sequential(
             nn.Conv2d(n_channels, 6, 5, padding=2),  # [n, 6, h, w]
             nn.ReLU(),
