@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: help setup demo test lint fmt contract up down clean
+.PHONY: help setup demo test lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -21,7 +21,7 @@ setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv an
 
 node_modules/.ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo 'error: Node 20 or newer with npm is needed (the chain and the compiler come from npm); install it' >&2; exit 1; }
-	npm ci --no-audit --no-fund
+	npm install --no-audit --no-fund
 	@touch $@
 
 demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100 ROUNDS=1 PRIVATE=… PUBLIC=…
@@ -46,8 +46,11 @@ contract: setup ## Build the contract and write services/abi/Federation.json.
 	node_modules/.bin/forge build
 	$(BIN)/python contracts/tools/export_abi.py
 
-up: ## Start the containers: WORKERS=10.
-	docker compose up -d --build --scale worker=$(or $(WORKERS),10)
+docs: setup ## Write docs/settings.md from the settings.
+	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md
+
+up: ## Start the containers: settings as for `make demo`.
+	@$(DEMO_ENV) docker compose up -d --build
 
 down: ## Stop the containers and forget their state.
 	docker compose down -v

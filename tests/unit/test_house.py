@@ -1,0 +1,69 @@
+"""The invariants of the house that an import scan or a look at the files can see."""
+
+import ast
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("services", "worker", "orchestrator", "demo")
+ALLOWED = {
+    "services": {"services"},
+    "worker": {"services", "worker"},
+    "orchestrator": {"services", "orchestrator"},
+    "demo": {"services", "demo"},
+}
+WEB3_FILES = {"services/chain.py", "services/node.py", "services/transactions.py"}
+WEB3_FILES |= {"services/interface.py"}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def _files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_meet_only_on_the_chain_and_over_http(package: str) -> None:
+    """Services import no sibling; worker, orchestrator and demo import only services."""
+    for path in _files(package):
+        siblings = _imports(path) & set(PACKAGES)
+        assert siblings <= ALLOWED[package], f"{path} imports {siblings}"
+
+
+def test_only_the_chain_files_import_web3() -> None:
+    """Everything else speaks to the chain through services.chain."""
+    found = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in _files(package)
+        if "web3" in _imports(path)
+    }
+    assert found <= WEB3_FILES
+
+
+def test_the_orchestrator_has_no_torch() -> None:
+    """Its image has none: neither it nor what it imports of services needs it at import time."""
+    for path in _files("orchestrator"):
+        assert not _imports(path) & {"torch", "torchvision"}, path
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/settings.md is what the settings say; run `make docs` after changing one."""
+    page = runpy.run_path(str(ROOT / "docs" / "settings_table.py"))["page"]()
+    assert (ROOT / "docs" / "settings.md").read_text() == page
+
+
+def test_the_exported_contract_is_fresh() -> None:
+    """services/abi/Federation.json is what the sources compile to; run `make contract` if not."""
+    export = runpy.run_path(str(ROOT / "contracts" / "tools" / "export_abi.py"))["export"]
+    assert (ROOT / "services" / "abi" / "Federation.json").read_text() == export()
