@@ -20,6 +20,7 @@ from services.errors import (
     ChainError,
     ContractMissingError,
     ContractRevertError,
+    MembershipError,
     SettingsError,
     WrongChainError,
 )
@@ -114,16 +115,18 @@ def read_task(task_file: Path) -> Task:
         raise SettingsError(
             f'{task_file} is malformed ({error!r}); expected {{"task": {{…}}, "members": ["0x…"]}}'
         ) from error
-    root = members_root(members)
+    try:
+        root = members_root(members)
+        uri = fields.get("uri") or describe(members)
+    except MembershipError as error:
+        raise SettingsError(f"{task_file}: {error}") from error
     if fields.setdefault("members_root", root) != root:
         raise SettingsError(
             f"{task_file}: members_root is {fields['members_root']}, but its members have the root "
             f"{root}; correct one of them, or leave members_root out"
         )
-    if not fields.get("uri"):
-        fields["uri"] = describe(members)
     try:
-        task = Task(**fields)
+        task = Task(**fields | {"uri": uri})
     except ValidationError as error:
         problems = "; ".join(f"{p['loc'][0]}: {p['msg']}" for p in error.errors())
         raise SettingsError(f"{task_file}: the task is malformed: {problems}") from error

@@ -25,7 +25,7 @@ from services.keeper import Duty
 from services.settings import OrchestratorSettings
 
 LONGEST_PAUSE_S = 10.0  # between two attempts at something that failed
-STOP_S = 0.5  # how long a stop waits for the threads
+STOP_S = 0.2  # how long a stop waits for the threads
 
 log = structlog.get_logger()
 
@@ -154,6 +154,8 @@ class Orchestrator:
             return
 
     def _wait_for_chain(self, error: ChainError, pause_s: float) -> None:
+        if self._stop.is_set():
+            return
         log.warning("chain_unready", cause=str(error), next_attempt_s=pause_s)
         self.unready = str(error)
         self._stop.wait(pause_s)

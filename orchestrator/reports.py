@@ -6,10 +6,10 @@ one replaces it.
 
 import threading
 from pathlib import Path
-from typing import Any
 
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.schemas import Report, SignedReport
 from orchestrator.state import read_json, write_json
@@ -17,6 +17,9 @@ from services.errors import SettingsError
 from services.wire import report_message
 
 FILE_NAME = "reports.json"
+
+# Reports by federation, then by "address/round".
+_FILE = TypeAdapter(dict[str, dict[str, SignedReport]])
 
 
 def signer_of(signed: SignedReport) -> str | None:
@@ -39,22 +42,22 @@ class Reports:
     def __init__(self, state_dir: Path, federation: str) -> None:
         self._path = state_dir / FILE_NAME
         self._lock = threading.Lock()
-        self._all: dict[str, dict[str, dict[str, Any]]] = read_json(self._path) or {}
         self._federation = federation
+        content = read_json(self._path)
         try:
-            mine = self._all.setdefault(federation, {})
-            self._reports = {
-                key: SignedReport.model_validate(value).report for key, value in mine.items()
-            }
-        except (ValueError, AttributeError, TypeError) as error:
+            self._all = _FILE.validate_python({} if content is None else content)
+        except ValidationError as error:
+            problems = "; ".join(f"{p['loc']}: {p['msg']}" for p in error.errors())
             raise SettingsError(
-                f"{self._path} is malformed ({error}); restore it, or move it away to go on "
+                f"{self._path} is malformed: {problems}; restore it, or move it away to go on "
                 "without the reports"
             ) from error
+        self._mine = self._all.setdefault(federation, {})
 
     def get(self, address: str, round_number: int) -> Report | None:
         """A worker's report on one round."""
-        return self._reports.get(f"{address}/{round_number}")
+        signed = self._mine.get(f"{address}/{round_number}")
+        return signed.report if signed else None
 
     def keep(self, address: str, signed: SignedReport) -> None:
         """Write it to disk, then show it.
@@ -64,9 +67,16 @@ class Reports:
         """
         key = f"{address}/{signed.report.round}"
         with self._lock:
-            self._all[self._federation][key] = {
-                "report": signed.report.as_sent(),
-                "signature": signed.signature,
-            }
-            write_json(self._path, self._all)
-            self._reports[key] = signed.report
+            mine = self._mine | {key: signed}
+            self._all[self._federation] = mine
+            write_json(
+                self._path,
+                {
+                    federation: {
+                        key: {"report": kept.report.as_sent(), "signature": kept.signature}
+                        for key, kept in reports.items()
+                    }
+                    for federation, reports in self._all.items()
+                },
+            )
+            self._mine = mine

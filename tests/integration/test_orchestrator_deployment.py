@@ -1,0 +1,201 @@
+"""One deployment, whatever happens in between: the record in the state folder and the chain."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Anvil
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from orchestrator.deployment import FILE_NAME, Record, open_deployment, read_task
+from services.chain import Chain, Federation
+from services.errors import (
+    ContractMissingError,
+    FedserumError,
+    InsufficientFundsError,
+    SettingsError,
+    WrongChainError,
+)
+from services.membership import members_root, read_members
+
+MEMBERS = [Account.create().address for _ in range(4)]
+TASK: dict[str, Any] = {
+    "dataset_hash": "0x" + "11" * 32,
+    "samples_per_round": 600,
+    "chunk_samples": 256,
+    "classes": 10,
+    "max_workers": 4,
+}
+
+
+@dataclass
+class Home:
+    """A deployer's key and files."""
+
+    chain: Chain
+    account: LocalAccount
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """The deployment record."""
+        return self.folder / "state" / FILE_NAME
+
+    def write_task(self, **fields: Any) -> Path:
+        """The task file."""
+        path = self.folder / "task.json"
+        path.write_text(json.dumps({"task": TASK | fields, "members": MEMBERS}))
+        return path
+
+    def open(self, chain: Chain | None = None) -> Record:
+        """Deploy, or find the deployment."""
+        return open_deployment(
+            chain or self.chain, self.account, self.folder / "task.json", self.folder / "state"
+        )
+
+    def n_sent(self) -> int:
+        """How many transactions of the deployer are in blocks."""
+        return self.chain.w3.eth.get_transaction_count(self.account.address)
+
+
+@pytest.fixture
+def home(anvil: Anvil, tmp_path: Path) -> Home:
+    """A folder to deploy from."""
+    made = Home(anvil.chain(), anvil.new_account(), tmp_path)
+    made.write_task()
+    return made
+
+
+def test_a_restart_finds_the_deployment(home: Home) -> None:
+    """The second opening sends nothing and answers the same, complete record."""
+    record = home.open()
+    federation = Federation(home.chain, record.contract)
+    assert federation.task() == read_task(home.folder / "task.json")
+    assert read_members(federation.task()) == MEMBERS
+    assert federation.task().members_root == members_root(MEMBERS)
+    assert record.code_hash == home.chain.code_hash(record.contract)
+    receipt = home.chain.receipt(record.transaction_hashes[0])
+    assert (record.deploy_block, record.gas_used) == (receipt.block_number, receipt.gas_used)
+    assert home.open() == record
+    assert home.n_sent() == 1
+
+
+def test_a_deployment_included_after_a_crash_is_taken_up(home: Home) -> None:
+    """The record says that it was sent, nothing more; the chain knows the rest."""
+    record = home.open()
+    unknown = {"code_hash": None, "deploy_block": None, "gas_used": None}
+    home.record.write_text(json.dumps(record.model_dump() | unknown))
+    assert home.open() == record
+    assert home.n_sent() == 1
+
+
+def test_a_deployment_that_was_never_sent_is_made(home: Home, anvil: Anvil) -> None:
+    """A crash between writing and sending leaves a record that the chain knows nothing of."""
+    record = home.open()
+    other = Home(home.chain, anvil.new_account(), home.folder)
+    unsent = record.model_copy(
+        update={
+            "contract": Account.create().address,
+            "transaction_hashes": ["0x" + "22" * 32],
+            "code_hash": None,
+            "deploy_block": None,
+            "gas_used": None,
+        }
+    )
+    home.record.write_text(json.dumps(unsent.model_dump()))
+    made = other.open()
+    assert made.contract not in (record.contract, unsent.contract)
+    assert unsent.transaction_hashes[0] not in made.transaction_hashes
+    assert other.n_sent() == 1
+    assert other.open() == made
+
+
+def test_another_chain_is_noticed(home: Home, start_anvil: Callable[..., Anvil]) -> None:
+    """A wiped chain has another genesis; the record is named and stays as it was."""
+    home.open()
+    content = home.record.read_text()
+    # Anvil's genesis carries its start time.
+    other = start_anvil("--timestamp", "1700000000")
+    with pytest.raises(WrongChainError, match=f"{home.record}.*genesis.*move the file away"):
+        home.open(other.chain())
+    assert home.record.read_text() == content
+
+
+@pytest.mark.parametrize("code", ["0x", "0x60006000f3"])
+def test_a_contract_that_is_gone_or_replaced_is_noticed(
+    home: Home, anvil: Anvil, code: str
+) -> None:
+    """No code, or other code, at the recorded address: the record is named."""
+    record = home.open()
+    anvil.rpc("anvil_setCode", record.contract, code)
+    with pytest.raises(ContractMissingError, match=f"{home.record}.*{record.code_hash}"):
+        home.open()
+    assert home.n_sent() == 1
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"chain_id": 1}'])
+def test_a_malformed_record_is_refused(home: Home, content: str) -> None:
+    """It is never taken for a fresh start, which would deploy a second time."""
+    home.record.parent.mkdir()
+    home.record.write_text(content)
+    with pytest.raises(SettingsError, match=f"{home.record}.*move it away"):
+        home.open()
+    assert home.n_sent() == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"chunk_samples": 100}, "the contract refuses the task"),
+        ({"members_root": "0x" + "00" * 32}, "members_root"),
+        ({"classes": "ten"}, "classes"),
+        ({"sample": 5}, "sample"),
+    ],
+)
+def test_a_task_that_cannot_be_deployed_is_refused(
+    home: Home, fields: dict[str, Any], expected: str
+) -> None:
+    """The task file and what is wrong with it are named; nothing is sent or recorded."""
+    path = home.write_task(**fields)
+    with pytest.raises(SettingsError, match=f"{path}.*{expected}|{expected}.*{path}"):
+        home.open()
+    assert home.n_sent() == 0
+    assert not home.record.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"task": {}}', '{"task": 1, "members": []}'])
+def test_a_malformed_task_file_is_refused(home: Home, content: str) -> None:
+    """It says what is expected."""
+    path = home.folder / "task.json"
+    path.write_text(content)
+    with pytest.raises(FedserumError, match=f"{path}"):
+        read_task(path)
+    path.unlink()
+    with pytest.raises(SettingsError, match="FEDSERUM_TASK_FILE"):
+        read_task(path)
+
+
+def test_a_key_without_funds_is_refused(home: Home) -> None:
+    """The account and what it lacks are named; nothing is recorded."""
+    home.account = Account.create()
+    with pytest.raises(InsufficientFundsError, match=home.account.address):
+        home.open()
+    assert not home.record.exists()
+
+
+def test_repeated_public_samples_are_warned_of(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rounds times samples above the public set: later rounds' answers are public already."""
+    path = home.folder / "task.json"
+    task = {"task": TASK | {"rounds": 3}, "members": MEMBERS}
+    path.write_text(json.dumps(task | {"public_samples": 1800}))
+    read_task(path)
+    assert "public_samples_repeat" not in "".join(capsys.readouterr())
+    path.write_text(json.dumps(task | {"public_samples": 1799}))
+    read_task(path)
+    assert "public_samples_repeat" in "".join(capsys.readouterr())
