@@ -13,6 +13,7 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
 
+from services.accounts import checked_address, load_account
 from services.errors import (
     ChainError,
     ChainUnreachableError,
@@ -20,7 +21,7 @@ from services.errors import (
     ContractRevertError,
 )
 from services.interface import Event, artifact, decode_logs, event_topics
-from services.node import Chain, Receipt, answers, checked_address, load_account, verify_chain
+from services.node import Chain, Receipt, answers, verify_chain
 from services.task import Task
 
 __all__ = [

@@ -8,18 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import stamina
-from eth_account import Account
-from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from eth_account.signers.local import LocalAccount
-from eth_typing import ChecksumAddress, HexStr
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_typing import HexStr
 from eth_utils.crypto import keccak
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -34,6 +29,7 @@ from web3.types import Nonce, RPCEndpoint, RPCResponse, TxReceipt
 from web3.utils import get_create_address
 
 from services import transactions
+from services.accounts import checked_address, known_addresses
 from services.errors import (
     ChainError,
     ChainUnreachableError,
@@ -59,40 +55,6 @@ class Receipt:
     function: str
     events: list[Event]
     created: str | None = None  # address of the contract that it created
-
-
-def checked_address(text: str) -> ChecksumAddress:
-    """An address with its checksum.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    if not is_hex_address(text) or not text.startswith("0x"):
-        raise SettingsError(f"{text!r} is no address; expected 0x and 40 hex digits")
-    return to_checksum_address(text)
-
-
-def load_account(key_file: Path) -> LocalAccount:
-    """Read a private key of 64 hex digits.
-
-    Raises:
-        SettingsError: no such file, or something else in it.
-    """
-    try:
-        text = key_file.read_text(errors="replace").strip()
-    except OSError as error:
-        raise SettingsError(
-            f"cannot read the key file {key_file} ({error.strerror}); expected 64 hex digits in it"
-        ) from error
-    try:
-        key = bytes.fromhex(text.removeprefix("0x"))
-        account: LocalAccount = Account.from_key(key)
-    except ValueError as error:
-        raise SettingsError(
-            f"{key_file} does not hold a private key: expected 64 hex digits, found "
-            f"{len(text)} characters"
-        ) from error
-    return account
 
 
 class _Transport(HTTPProvider):
@@ -307,7 +269,7 @@ class Chain:
         Raises:
             SettingsError: the key is one of those that development nodes print.
         """
-        if self.chain_id() not in LOCAL_CHAIN_IDS and account.address in _known_addresses():
+        if self.chain_id() not in LOCAL_CHAIN_IDS and account.address in known_addresses():
             raise SettingsError(
                 f"{account.address} is a development key that everyone knows, and this is chain "
                 f"{self.chain_id()}; expected chain {LOCAL_CHAIN_IDS}, or a key of your own"
@@ -327,13 +289,3 @@ def verify_chain(chain: Chain, chain_id: int, genesis_hash: str) -> None:
             f"{genesis_hash}, found chain {found[0]} with genesis {found[1]}; set "
             "FEDSERUM_RPC_URL, or start anew with an empty state folder if the chain was wiped"
         )
-
-
-@cache
-def _known_addresses() -> frozenset[str]:
-    """Accounts of the mnemonic that anvil and Hardhat start with."""
-    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
-    return frozenset(
-        Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}")).address
-        for index in range(20)
-    )

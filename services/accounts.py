@@ -1,0 +1,56 @@
+"""Addresses and keys: checked, read from files, and known to everyone or not."""
+
+from functools import cache
+from pathlib import Path
+
+from eth_account import Account
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import is_hex_address, to_checksum_address
+
+from services.errors import SettingsError
+
+
+def checked_address(text: str) -> ChecksumAddress:
+    """An address with its checksum.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not is_hex_address(text) or not text.startswith("0x"):
+        raise SettingsError(f"{text!r} is no address; expected 0x and 40 hex digits")
+    return to_checksum_address(text)
+
+
+def load_account(key_file: Path) -> LocalAccount:
+    """Read a private key of 64 hex digits.
+
+    Raises:
+        SettingsError: no such file, or something else in it.
+    """
+    try:
+        text = key_file.read_text(errors="replace").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the key file {key_file} ({error.strerror}); expected 64 hex digits in it"
+        ) from error
+    try:
+        key = bytes.fromhex(text.removeprefix("0x"))
+        account: LocalAccount = Account.from_key(key)
+    except ValueError as error:
+        raise SettingsError(
+            f"{key_file} does not hold a private key: expected 64 hex digits, found "
+            f"{len(text)} characters"
+        ) from error
+    return account
+
+
+@cache
+def known_addresses() -> frozenset[str]:
+    """Accounts of the mnemonic that anvil and Hardhat start with."""
+    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
+    return frozenset(
+        Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}")).address
+        for index in range(20)
+    )
