@@ -40,7 +40,8 @@ class Worker:
     journal: Journal
     reporter: Reporter
     settings: WorkerSettings
-    _overdue: Duty | None = field(default=None, init=False)
+    _duty: Duty | None = field(default=None, init=False)
+    _patient_until: float = field(default=0.0, init=False)
     _next_look: float = field(default=0.0, init=False)
 
     def take_part(self) -> None:
@@ -226,16 +227,18 @@ class Worker:
         )
 
     def _keep(self) -> None:
-        """Make a due call that nobody has made for the grace time; then the next ones at once."""
-        now = time.monotonic()
+        """Make a due call that nobody has made for the grace time, and those that it leads to."""
+        now, grace_s = time.monotonic(), self.settings.keeper_grace_s
         if now < self._next_look:
             return
+        self._next_look = now + grace_s / 4
         duty = due(self.federation)
-        if duty is not None and duty == self._overdue:
-            log.warning("keeper_missing", call=duty.call, round=duty.round_number)
-            while duty is not None:
-                perform(self.federation, duty)
-                duty = due(self.federation)
-        # Workers look at different times, so that one of them is first.
-        self._overdue = duty
-        self._next_look = now + self.settings.keeper_grace_s * random.uniform(1.0, 1.5)
+        if duty != self._duty:
+            # Workers are patient for different times, so that one of them is first.
+            self._duty, self._patient_until = duty, now + grace_s * random.uniform(1.0, 1.5)
+        if duty is None or now < self._patient_until:
+            return
+        log.warning("keeper_missing", call=duty.call, round=duty.round_number)
+        while duty is not None:
+            perform(self.federation, duty)
+            duty = due(self.federation)
