@@ -27,6 +27,8 @@ from worker.report import Reporter
 
 log = structlog.get_logger()
 
+TOO_LATE = ("WrongPhase", "DeadlinePassed")  # the contract's refusals when a window has closed
+
 
 @dataclass
 class Worker:
@@ -80,7 +82,14 @@ class Worker:
         if self.federation.balance_of(me) > 0:
             return
         proof = membership_proof(read_members(self.task, self.settings.members), me)
-        receipt = self.federation.register(proof, self.task.deposit_wei)
+        try:
+            receipt = self.federation.register(proof, self.task.deposit_wei)
+        except ContractRevertError as error:
+            # An earlier process of ours was still on its way, or the window has just closed.
+            if error.name not in ("AlreadyRegistered", *TOO_LATE):
+                raise
+            log.info("registration_not_needed", why=str(error))
+            return
         log.info("worker_registered", tx=receipt.transaction_hash)
 
     def _train(self) -> None:
@@ -101,10 +110,10 @@ class Worker:
         try:
             receipt = self.federation.commit(self._commitment(round_number, entry))
         except ContractRevertError as error:
-            # The window can close between the look and the call; the round goes on without us.
-            if error.name not in ("WrongPhase", "DeadlinePassed"):
+            # As above; where the window has closed, the round goes on without us.
+            if error.name not in ("AlreadyCommitted", *TOO_LATE):
                 raise
-            log.warning("commit_missed", round=round_number, why=str(error))
+            log.warning("commit_not_sent", round=round_number, why=str(error))
             return
         log.info("labels_committed", round=round_number, tx=receipt.transaction_hash)
 
@@ -144,7 +153,9 @@ class Worker:
         try:
             receipt = self.federation.reveal(entry.labels, entry.label_count, entry.salt)
         except ContractRevertError as error:
-            if error.name not in ("WrongPhase", "DeadlinePassed"):
+            if error.name == "AlreadyRevealed":
+                return
+            if error.name not in TOO_LATE:
                 raise
             raise RoundError(
                 f"round {round_number}: reveals closed before ours was in ({error}); reveal "
