@@ -95,13 +95,13 @@ def prepare_data(
         rest = np.random.default_rng([seed, 1]).permutation(len(public))
         left = "public samples of a round"
     _check_size(public_source, len(rest), samples, left)
+    split = dirichlet_split(private.labels[own], workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
 
     chosen = public.subset(rest[: samples * rounds])
     save_idx(home / "public", Dataset(chosen.images))
     if chosen.labels is not None:
         save_labels(home / "truth", chosen.labels)
     save_idx(home / "test", test, "t10k")
-    split = dirichlet_split(private.labels[own], workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
     for worker, indices in enumerate(split):
         save_idx(home / "workers" / str(worker) / "private", private.subset(own[indices]))
     return PreparedData(

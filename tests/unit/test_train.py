@@ -1,8 +1,5 @@
 """Training, prediction and distillation on real MNIST samples."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -20,7 +17,7 @@ from worker.train import (
 )
 
 ABSTAIN = 15
-TEN_EPOCHS = TrainConfig(seed=1, epochs=10)
+SIX_EPOCHS = TrainConfig(seed=1, epochs=6, learning_rate=3e-3)
 ONE_EPOCH = TrainConfig(seed=1, epochs=1)
 
 
@@ -51,10 +48,10 @@ def test_training_and_then_distilling_makes_a_better_classifier() -> None:
     """A few private samples give a weak model, the labels of the public ones a better one."""
     model = build_model(10)
     untrained = top1_accuracy(model, *TEST)
-    fit(model, *PRIVATE, TEN_EPOCHS)
+    fit(model, *PRIVATE, SIX_EPOCHS)
     trained = top1_accuracy(model, *TEST)
     images, labels = PUBLIC
-    distil(model, images, labels.astype(np.uint16), TEN_EPOCHS, abstain=ABSTAIN)
+    distil(model, images, labels.astype(np.uint16), SIX_EPOCHS, abstain=ABSTAIN)
     distilled = top1_accuracy(model, *TEST)
     assert untrained < 0.3 < 0.5 < trained < distilled - 0.02
 
@@ -166,7 +163,7 @@ def test_private_samples_given_to_distillation_are_learnt_too() -> None:
         model,
         images,
         np.where(is_known, labels, ABSTAIN).astype(np.uint16),
-        TEN_EPOCHS,
+        SIX_EPOCHS,
         abstain=ABSTAIN,
         private_images=private_images,
         private_labels=private_labels,
@@ -194,9 +191,3 @@ def test_one_sample_cannot_be_split() -> None:
     """Training and validation need one each."""
     with pytest.raises(DatasetError, match="1 private samples cannot be split"):
         split_validation(np.zeros(1, np.uint8), 0.1, seed=0)
-
-
-def test_training_knows_no_chain() -> None:
-    """Importing the model and its training brings no web3 with it."""
-    probe = "import sys, worker.model, worker.train; sys.exit('web3' in sys.modules)"
-    subprocess.run([sys.executable, "-c", probe], check=True)

