@@ -68,9 +68,11 @@ class WorkerSettings(ProcessSettings):
         None, description="Folder of idx files to measure accuracy on; empty: the validation split."
     )
     seed: int = Field(0, ge=0, description="Seed of initialisation, split and batch order.")
-    epochs: int = Field(5, gt=0, description="Passes over the private data before the first round.")
+    epochs: int = Field(
+        20, gt=0, description="Passes over the private data before the first round."
+    )
     distill_epochs: int = Field(
-        5, gt=0, description="Passes over the round's public samples while distilling."
+        2, gt=0, description="Passes over the round's public samples while distilling."
     )
     batch_size: int = Field(64, gt=0, description="Samples per optimiser step.")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size at the start.")
