@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from orchestrator.state import read_json, write_json
 from services import chain as chain_module
-from services.chain import Chain
+from services.chain import Chain, Federation, release_code_hash
 from services.errors import (
     ChainError,
     ContractMissingError,
@@ -87,6 +87,15 @@ def open_deployment(
             tx=record.transaction_hashes[-1],
         )
     _check_code(chain, record, path)
+    released = release_code_hash(chain, Federation(chain, record.contract).task())
+    if record.code_hash != released:
+        log.warning(
+            "contract_of_another_release",
+            contract=record.contract,
+            expected=released,
+            found=record.code_hash,
+            advice="run the release that deployed it, or move deployment.json away to deploy anew",
+        )
     return record
 
 

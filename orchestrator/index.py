@@ -7,15 +7,11 @@ keeps no revealed labels (they are in the chain's events), only the global ones.
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
 
+from orchestrator.schemas import Phase, RoundPhase, Slash
 from services.chain import Event, SlashReason
 from services.task import Task
 from services.wire import chunk_sizes
-
-Phase = Literal["registration", "commit", "reveal", "aggregate", "closed"]
-RoundPhase = Literal["commit", "reveal", "aggregate", "settled", "void"]
-Slash = Literal["withheld", "wrong_label_count"]
 
 ROUND_ENDS = ("RoundSettled", "RoundVoided")
 SLASHES: dict[SlashReason, Slash] = {

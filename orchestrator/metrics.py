@@ -1,6 +1,7 @@
 """The index and the keeper as Prometheus metrics, read when they are asked for."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -12,9 +13,8 @@ from prometheus_client.registry import Collector
 
 from orchestrator.index import Index
 from orchestrator.process import Orchestrator
+from orchestrator.schemas import Phase
 from services.task import WAD
-
-PHASES = ("registration", "commit", "reveal", "aggregate", "closed")
 
 
 def registry(orchestrator: Orchestrator) -> CollectorRegistry:
@@ -68,7 +68,7 @@ def _federation(index: Index) -> Iterator[Metric]:
     phases = GaugeMetricFamily(
         "fedserum_phase", "1 at the phase the federation is in.", labels=["phase"]
     )
-    for phase in PHASES:
+    for phase in get_args(Phase):
         phases.add_metric([phase], phase == index.phase)
     yield phases
     yield _gauge("round", "The current round; 0 before the first.", index.round)

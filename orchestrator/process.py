@@ -43,7 +43,7 @@ class Orchestrator:
 
     def __init__(self, settings: OrchestratorSettings, account: LocalAccount) -> None:
         self.settings = settings
-        self.unready: str | None = f"waiting for the chain at {settings.rpc_url}"
+        self.unready: str | None = f"starting; no answer from {settings.rpc_url} yet"
         self.failure: FedserumError | None = None
         self.record: Record | None = None
         self.indexer: Indexer | None = None

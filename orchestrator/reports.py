@@ -9,6 +9,8 @@ from pathlib import Path
 
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError as InvalidSignature
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.schemas import Report, SignedReport
@@ -27,7 +29,7 @@ def signer_of(signed: SignedReport) -> str | None:
     message = encode_defunct(text=report_message(signed.report.as_sent()))
     try:
         return str(Account.recover_message(message, signature=signed.signature))
-    except Exception:  # the signature libraries raise their own, without a common root
+    except (BadSignature, InvalidSignature, ValueError):
         return None
 
 

@@ -6,10 +6,6 @@ without this process.
 
 import asyncio
 import hmac
-import re
-import threading
-from collections.abc import AsyncIterator
-from concurrent.futures import Future
 from typing import Annotated
 
 import anyio
@@ -18,10 +14,11 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import SecretStr
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
 from orchestrator import problems
 from orchestrator.deployment import Record
+from orchestrator.events import event_place, event_stream
 from orchestrator.index import Index, Round
 from orchestrator.indexer import Indexer
 from orchestrator.metrics import registry
@@ -38,15 +35,12 @@ from orchestrator.schemas import (
     WorkerView,
 )
 from orchestrator.views import (
-    event_view,
     federation_view,
     global_labels,
     packed_global_labels,
     round_view,
     worker_view,
 )
-from services.chain import Event, Federation
-from services.errors import ChainError
 
 OCTETS = "application/octet-stream"
 CLOSING_S = 0.5  # how long open event streams may take to end with the process
@@ -245,11 +239,11 @@ async def get_events(
     ] = None,
 ) -> EventSourceResponse:
     """Every contract event since the deployment, then each new one as it is final."""
-    after = _event_id(last_event_id)
+    after = event_place(last_event_id)
     poll_s = orchestrator.settings.poll_s
     closing = anyio.Event()
     return EventSourceResponse(
-        _events(known.indexer, after, poll_s, closing),
+        event_stream(known.indexer, after, poll_s, closing),
         sep="\n",
         shutdown_event=closing,
         shutdown_grace_period=CLOSING_S,
@@ -260,61 +254,6 @@ async def get_events(
 def get_metrics(orchestrator: Annotated[Orchestrator, Depends(_orchestrator)]) -> Response:
     """Metrics for Prometheus."""
     return Response(generate_latest(registry(orchestrator)), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _events(
-    indexer: Indexer, after: tuple[int, int], poll_s: float, closing: anyio.Event
-) -> AsyncIterator[ServerSentEvent]:
-    """Events after a place, until ``closing``; the index has their places, the chain the rest."""
-    while not closing.is_set():
-        with indexer.reading() as index:
-            block = index.next_event_block(after[0])
-        try:
-            if block is not None:
-                events = await asyncio.wrap_future(_read_events(indexer.federation, block))
-        except ChainError:
-            block = None  # /ready tells; the stream goes on when the chain is back
-        if block is None:
-            with anyio.move_on_after(poll_s):
-                await closing.wait()
-            continue
-        for event in events:
-            if (event.block_number, event.log_index) > after:
-                after = (event.block_number, event.log_index)
-                yield ServerSentEvent(
-                    event_view(event).model_dump_json(),
-                    event=event.name,
-                    id=f"{after[0]}-{after[1]}",
-                    sep="\n",
-                )
-        after = (block + 1, -1)
-
-
-def _read_events(federation: Federation, block: int) -> Future[list[Event]]:
-    """One block's events, read in a thread that cannot hold up the end of the process."""
-    future: Future[list[Event]] = Future()
-    future.set_running_or_notify_cancel()
-
-    def read() -> None:
-        try:
-            future.set_result(federation.events(block, block))
-        except Exception as error:
-            future.set_exception(error)
-
-    threading.Thread(target=read, name="events", daemon=True).start()
-    return future
-
-
-def _event_id(last_event_id: str | None) -> tuple[int, int]:
-    """(block, log index) of an id that this stream gave; before everything without one."""
-    if not last_event_id:
-        return (-1, -1)
-    found = re.fullmatch(r"(\d{1,18})-(\d{1,18})", last_event_id, re.ASCII)
-    if found is None:
-        raise HTTPException(
-            422, f"Last-Event-ID is {last_event_id!r}; expected an id of this stream, like 12-0"
-        )
-    return (int(found[1]), int(found[2]))
 
 
 def _find_round(index: Index, number: int) -> Round:
