@@ -5,80 +5,23 @@ that the chain draws. After every round committees, leagues, hashes, scores, glo
 balances, pot, roster and phase must be exactly what ``mechanism`` and ``scoring`` say.
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from comparison import compare_numpy, compare_ring, compare_round
 from conftest import Anvil
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from scenario import Chunks, Scenario, as_codes, is_void, readable
 
-from services import assignment, mechanism, scoring, wire
-from services.chain import Event, Federation, Phase, SlashReason, deploy
-from services.mechanism import COMMITTED, WAD, Conduct, Outcome, Rules, Turn
+from services import assignment, mechanism, wire
+from services.chain import Federation, Phase, deploy
+from services.mechanism import COMMITTED, Conduct, Outcome, Turn
 from services.membership import members_root, membership_proof
 from services.task import Task
 
-SLASHED = {
-    Conduct.WITHHELD: SlashReason.WITHHELD,
-    Conduct.MISCOUNTED: SlashReason.WRONG_LABEL_COUNT,
-}
 MOST_ETHER_WEI = 10**30  # pays the largest deposit that the contract can hold
-Chunks = dict[int, wire.Labels]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One federation from registration to the last withdrawal.
-
-    Attributes:
-        n: workers that register; ``max_workers`` too, so round 1 opens with the last of them.
-        conducts: per round and ring position; LEFT means idle in round 1.
-        funds_wei: per round, what somebody adds to the pot.
-        abstaining: share of samples that a worker does not label.
-        skill: share of its labels that are right rather than drawn at random.
-        forgotten_round: the round that nobody aggregates in its 30 days; 0 for none.
-        seed: of the labels.
-    """
-
-    n: int
-    samples: int
-    conducts: tuple[tuple[Conduct, ...], ...]
-    funds_wei: tuple[int, ...]
-    chunk_samples: int = 256
-    classes: int = 10
-    committee: int = 0
-    peering: int = 1
-    min_workers: int = 4
-    deposit_wei: int = WAD
-    penalty_wad: int = WAD
-    reward_scale_wad: int = WAD // 2
-    reward_decay_wad: int = WAD // 3
-    stop_agreement_wad: int = 0
-    abstaining: float = 0.2
-    skill: float = 0.7
-    forgotten_round: int = 0
-    seed: int = 0
-
-    @property
-    def rules(self) -> Rules:
-        """What ``mechanism`` needs of it."""
-        return Rules(
-            self.classes, self.peering, self.min_workers, self.deposit_wei, self.penalty_wad
-        )
-
-    def labels(self, round_number: int, position: int, chunks: list[int]) -> Chunks:
-        """The labels of the worker at a ring position: noisy views of one truth."""
-        truth = np.random.default_rng((self.seed, round_number)).integers(
-            0, self.classes, self.samples
-        )
-        rng = np.random.default_rng((self.seed, round_number, position + 1))
-        noise = rng.integers(0, self.classes, self.samples)
-        labels = np.where(rng.random(self.samples) < self.skill, truth, noise)
-        labels[rng.random(self.samples) < self.abstaining] = wire.abstain(self.classes)
-        size = self.chunk_samples
-        return {q: labels[q * size : (q + 1) * size].astype(np.uint16) for q in chunks}
 
 
 @cache
@@ -175,22 +118,6 @@ def play(node: Anvil, scenario: Scenario) -> list[Outcome]:
             assert withdrawn.args == {"worker": address, "amount": balances[address]}
     assert anyone.chain.balance_wei(anyone.address) == pot
     return outcomes
-
-
-def compare_ring(federation: Federation, scenario: Scenario, number: int) -> list[str]:
-    """The round's workers in ring order; committees and leagues must be the contract's."""
-    [opened] = federation.round_events(number, ["RoundOpened"])
-    roster = federation.roster()
-    n = len(roster)
-    assert opened.args["workers"] == n
-    ring = [roster[index] for index in assignment.ring(opened.args["seed"], n)]
-    assert [federation.league_of(address) for address in ring] == [p % 2 for p in range(n)]
-    sizes = wire.chunk_sizes(scenario.samples, scenario.chunk_samples)
-    assert federation.chunks() == len(sizes)
-    for q in range(len(sizes)):
-        members = [ring[position] for position in assignment.members(q, n, scenario.committee)]
-        assert federation.committee_of(q) == members
-    return ring
 
 
 def take_turns(
@@ -290,103 +217,6 @@ def aggregate_and_settle(
             proofs.append(wire.merkle_proof(leaves[position], index) if is_revealed else [])
         keeper.aggregate(q, labels, proofs)
     keeper.settle()
-
-
-def compare_numpy(scenario: Scenario, turns: list[Turn], outcome: Outcome) -> None:
-    """The vectorised scores, global labels and agreement are the reference's."""
-    if outcome.is_void:
-        return
-    classes, peering = scenario.classes, scenario.peering
-    revealed = [p for p, turn in enumerate(turns) if turn.conduct is Conduct.REVEALED]
-    rows = [{q: as_codes(r, classes) for q, r in turns[p].labels.items()} for p in revealed]
-    counts = np.array(
-        [np.sum([wire.count_labels(r, classes) for r in row.values()], axis=0) for row in rows]
-    )
-    peer_counts = scoring.peer_label_counts(counts, revealed, peering)
-    scores, majority_votes, n_votes = [0] * len(turns), 0, 0
-    for q, size in enumerate(wire.chunk_sizes(scenario.samples, scenario.chunk_samples)):
-        members = [i for i, row in enumerate(rows) if q in row]
-        labels = np.array([rows[i][q] for i in members], dtype=np.uint16).reshape(-1, size)
-        positions = [revealed[i] for i in members]
-        added = scoring.score_chunk(
-            labels, positions, peer_counts[members], peering, scenario.penalty_wad
-        )
-        for position, score in zip(positions, added, strict=True):
-            scores[position] += score
-        votes = scoring.vote(labels, classes)
-        majority = scoring.majority(votes, wire.abstain(classes))
-        assert readable(majority, classes) == outcome.global_labels[q]
-        majority_votes += int(votes.max(axis=1).sum())
-        n_votes += int(votes.sum())
-    assert scores == outcome.scores
-    assert outcome.agreement_wad == (WAD * majority_votes // n_votes if n_votes else 0)
-
-
-def compare_round(
-    federation: Federation,
-    scenario: Scenario,
-    number: int,
-    ring: list[str],
-    turns: list[Turn],
-    outcome: Outcome,
-) -> None:
-    """The contract's scores, rewards, global labels, slashings and events are the reference's."""
-    events = federation.round_events(
-        number, ["Slashed", "Rewarded", "RoundSettled", "RoundVoided", "ChunkAggregated"]
-    )
-    has_reveals = not is_void(scenario, turns, COMMITTED)
-    slashed = {ring[p]: turn for p, turn in enumerate(turns) if turn.conduct in SLASHED}
-    assert {event.args["worker"]: event.args["reason"] for event in named(events, "Slashed")} == (
-        {address: SLASHED[turn.conduct] for address, turn in slashed.items()} if has_reveals else {}
-    )
-    for event in named(events, "Slashed"):
-        assert event.args["amount"] == slashed[event.args["worker"]].balance_wei
-        assert federation.is_excluded(event.args["worker"])
-    assert [federation.reward_of(number, address) for address in ring] == outcome.rewards_wei
-    if outcome.is_void:
-        assert [event.name for event in events if event.name != "Slashed"] == ["RoundVoided"]
-        return
-
-    assert [federation.score_of(number, address) for address in ring] == outcome.scores
-    [settled] = named(events, "RoundSettled")
-    assert settled.args["pool"] == outcome.pool_wei
-    assert settled.args["agreementWad"] == outcome.agreement_wad
-    rewarded = {
-        e.args["worker"]: (e.args["score"], e.args["reward"]) for e in events if "score" in e.args
-    }
-    assert rewarded == {
-        ring[p]: (outcome.scores[p], outcome.rewards_wei[p])
-        for p, turn in enumerate(turns)
-        if turn.conduct in (Conduct.REVEALED, Conduct.IDLE)
-    }
-    aggregated = {e.args["chunk"]: e.args["globalLabels"] for e in named(events, "ChunkAggregated")}
-    for q, labels in enumerate(outcome.global_labels):
-        data = wire.pack(as_codes(labels, scenario.classes), scenario.classes)
-        assert aggregated.pop(q) == data
-        assert federation.global_labels_hash(number, q) == keccak(data)
-    assert not aggregated
-
-
-def is_void(scenario: Scenario, turns: list[Turn], conducts: tuple[Conduct, ...]) -> bool:
-    """Whether too few workers did one of these."""
-    present = {position for position, turn in enumerate(turns) if turn.conduct in conducts}
-    return mechanism.is_void(scenario.rules, present)
-
-
-def named(events: list[Event], name: str) -> list[Event]:
-    """The events of one kind."""
-    return [event for event in events if event.name == name]
-
-
-def readable(labels: wire.Labels, classes: int) -> list[mechanism.Label]:
-    """Labels as ``mechanism`` takes them: None is ABSTAIN."""
-    return [label if label < classes else None for label in labels.tolist()]
-
-
-def as_codes(labels: list[mechanism.Label], classes: int) -> wire.Labels:
-    """Labels as ``wire`` takes them."""
-    no_label = wire.abstain(classes)
-    return np.array([no_label if x is None else x for x in labels], dtype=np.uint16)
 
 
 def pass_deadline(node: Anvil, federation: Federation) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from comparison import compare_ring
 from conftest import Anvil
-from federation_play import Scenario, compare_ring, found, play
+from federation_play import found, play
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from scenario import Scenario
 
 from services.mechanism import WAD, Conduct
 
@@ -14,7 +16,7 @@ REVEALED, IDLE, LEFT = Conduct.REVEALED, Conduct.IDLE, Conduct.LEFT
 WITHHELD, MISCOUNTED = Conduct.WITHHELD, Conduct.MISCOUNTED
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node(start_anvil: Callable[..., Anvil]) -> Anvil:
     """A node of its own: these tests move its clock by months."""
     return start_anvil()
@@ -44,6 +46,7 @@ def scenarios(draw: st.DrawFn, peering: int, committee: int) -> Scenario:
         penalty_wad=draw(st.sampled_from([WAD, 0, WAD // 3, 2 * WAD])),
         reward_scale_wad=draw(st.sampled_from([WAD // 7, WAD, 1])),
         reward_decay_wad=draw(st.sampled_from([WAD // 3, WAD, 0])),
+        stop_agreement_wad=draw(st.sampled_from([0, WAD // 2, WAD])),
         abstaining=draw(st.sampled_from([0.2, 0.0, 0.9])),
         skill=draw(st.sampled_from([0.9, 0.3])),
         conducts=tuple(tuple(draw(conduct) for _ in range(n)) for _ in range(n_rounds)),
@@ -59,7 +62,7 @@ def test_whole_federations_agree(node: Anvil, peering: int, committee: int) -> N
 
     @seed(10 * committee + peering)
     @settings(
-        max_examples=3,
+        max_examples=2 if committee == 4 else 3,
         deadline=None,
         database=None,
         phases=[Phase.generate],  # to shrink would play for minutes; a failure names its scenario
@@ -137,6 +140,12 @@ def test_a_thousand_classes_agree(node: Anvil) -> None:
 def test_chunks_of_several_groups_agree(node: Anvil) -> None:
     """512 samples a chunk, the last one ragged within its second group."""
     play(node, Scenario(5, 512 + 300, (everyone(5, WITHHELD),), (0,), chunk_samples=512))
+
+
+def test_seventeen_peers_agree(node: Anvil) -> None:
+    """Beyond 16 peers a vote's weight is rounded, on both sides alike."""
+    scenario = Scenario(18, 60, (everyone(18),), (0,), classes=3, peering=0, abstaining=0.05)
+    play(node, scenario)
 
 
 @pytest.mark.parametrize(("n", "committee"), [(16, 4), (17, 8), (33, 6)])
