@@ -29,6 +29,7 @@ from services.errors import SettingsError
 from services.settings import PREFIX, DemoSettings, read_settings
 
 ANVIL = Path("node_modules/.bin/anvil")
+SERVICES = ("chain", "orchestrator")
 START_S = 60.0  # for the chain, and for the orchestrator
 LOOK_S = 0.5
 
@@ -38,9 +39,11 @@ def run() -> None:
 
     Raises:
         FedserumError: a setting is wrong, a process failed or a round was void.
-        KeyboardInterrupt: interrupted, by SIGTERM too.
+        KeyboardInterrupt: interrupted, by SIGTERM or a hangup too.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _interrupt)
     started = datetime.now(UTC)
     settings = read_settings(DemoSettings)
     record = settings.runs / started.strftime("%Y-%m-%dT%H-%M-%S")
@@ -52,10 +55,21 @@ def run() -> None:
             f"{ANVIL} is missing: run `make setup` in the project's folder (it needs Node 20 or "
             "newer with npm), then start from there"
         )
+    if shutil.which("node") is None:
+        raise SettingsError(
+            f"there is no `node` on the PATH, and the chain ({ANVIL}) runs on it; install Node 20 "
+            "or newer"
+        )
     require_free(settings.chain_port, f"{PREFIX}CHAIN_PORT")
     require_free(settings.port, f"{PREFIX}PORT")
-    record.mkdir(parents=True)
-    (record / "settings.json").write_text(settings.model_dump_json(indent=1) + "\n")
+    try:
+        record.mkdir(parents=True)
+        (record / "settings.json").write_text(settings.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write the record in {record} ({error.strerror}); set {PREFIX}RUNS to a folder "
+            "that can be written, or try again"
+        ) from error
     console = Console()
     console.print(f"record in {record}")
     try:
@@ -153,7 +167,7 @@ def _environment(**settings: object) -> dict[str, str]:
 def _await_answer(processes: Processes, client: httpx.Client, path: str, name: str) -> None:
     until = time.monotonic() + START_S
     while True:
-        processes.raise_failed()
+        processes.raise_failed(SERVICES)
         try:
             if client.get(path).status_code < 500:
                 return
@@ -173,7 +187,7 @@ def _watch(
     line = ""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not _is_over(processes, progress):
-            processes.raise_failed()
+            processes.raise_failed(SERVICES)
             if time.monotonic() > until:
                 raise ProcessError(
                     f"the demo did not end in time ({progress.headline()}); raise "
@@ -185,7 +199,7 @@ def _watch(
             elif line != (line := progress.headline()):
                 console.print(line, highlight=False)
             time.sleep(LOOK_S)
-    processes.raise_failed()
+    processes.raise_failed(SERVICES)
 
 
 def _is_over(processes: Processes, progress: Progress) -> bool:

@@ -6,14 +6,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from services.errors import FedserumError, SettingsError
 
 END_S = 5.0  # between asking a process to end and killing it
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessError(FedserumError):
@@ -30,7 +31,7 @@ class Processes:
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
         """Start a process in a group of its own; its output goes to `<name>.log`."""
-        with self.log_file(name).open("ab") as log:
+        with self.log_file(name).open("ab") as log, _undisturbed():
             self._running[name] = subprocess.Popen(  # noqa: S603  (our own commands)
                 command,
                 env=environment,
@@ -48,15 +49,15 @@ class Processes:
         """The exit code; None while it runs."""
         return self._running[name].poll()
 
-    def raise_failed(self) -> None:
-        """Say why, if any process ended with an error.
+    def raise_failed(self, lasting: Container[str] = ()) -> None:
+        """Say why, if any process ended with an error, or ended at all though it is to last.
 
         Raises:
             ProcessError: names the process, its exit code and its last words.
         """
         for name, process in self._running.items():
             code = process.poll()
-            if code:
+            if code or (code == 0 and name in lasting):
                 raise ProcessError(
                     f"{name} ended with exit code {code}: {self._last_words(name)} "
                     f"(log: {self.log_file(name)})"
@@ -72,15 +73,16 @@ class Processes:
         trace: TracebackType | None,
     ) -> None:
         processes = list(reversed(self._running.values()))
-        for process in processes:
-            _signal(process, signal.SIGTERM)
-        until = time.monotonic() + END_S
-        for process in processes:
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
-                process.wait()
+        with _undisturbed():
+            for process in processes:
+                _signal(process, signal.SIGTERM)
+            until = time.monotonic() + END_S
+            for process in processes:
+                try:
+                    process.wait(max(0.0, until - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    _signal(process, signal.SIGKILL)
+                    process.wait()
 
     def _last_words(self, name: str) -> str:
         lines = self.log_file(name).read_text(errors="replace").strip().splitlines()
@@ -101,6 +103,24 @@ def require_free(port: int, variable: str) -> None:
             raise SettingsError(
                 f"port {port} is in use; stop what listens there, or set {variable} to a free port"
             ) from error
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put signals off: one in between would lose a process just started, or leave some running."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    handlers = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

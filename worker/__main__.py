@@ -54,7 +54,7 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     task = federation.task()
     data = _load_data(identity, task)
     chain_id = chain.chain_id()
-    journal = Journal(identity.state_dir, chain_id, federation.address)
+    journal = Journal(identity.state_dir, chain_id, chain.genesis_hash(), federation.address)
     log.info("worker_started", address=account.address, contract=contract, chain_id=chain_id)
     return Worker(
         federation=federation,
@@ -82,7 +82,7 @@ def _ask_orchestrator(chain: Chain, settings: WorkerSettings) -> str:
                 verify_chain(chain, found["chain_id"], found["genesis_hash"])
                 return str(found["contract"])
             problem = f"{answer.status_code}: {answer.text[:200]}"
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
             problem = f"{type(error).__name__}: {error}"
         if time.monotonic() > until:
             raise ContractMissingError(
@@ -110,4 +110,3 @@ def _load_data(identity: Identity, task: Task) -> WorkerData:
         public=public,
         test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
     )
-

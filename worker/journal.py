@@ -1,7 +1,8 @@
 """What a worker must not lose: salt and labels, on disk before the commitment is sent.
 
-One folder per federation, so that a state folder can outlive a chain. Every file is written whole
-or not at all: to a temporary name, synced, renamed.
+One folder per federation, so that a state folder can outlive a chain, also one that is wiped and
+starts again with the same contract at the same address. Every file is written whole or not at all:
+to a temporary name, synced, renamed.
 """
 
 import json
@@ -37,8 +38,8 @@ class Journal:
         JournalError: a file cannot be written, or what is there cannot be read.
     """
 
-    def __init__(self, state_dir: Path, chain_id: int, contract: str) -> None:
-        self.folder = state_dir / f"{chain_id}-{contract.lower()}"
+    def __init__(self, state_dir: Path, chain_id: int, genesis_hash: str, contract: str) -> None:
+        self.folder = state_dir / f"{chain_id}-{genesis_hash[:10]}-{contract.lower()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -65,11 +66,11 @@ class Journal:
         path = self._entry_file(round_number)
         try:
             content = json.loads(path.read_bytes())
-            return Entry(
-                bytes.fromhex(content["labels"]),
-                [int(count) for count in content["label_count"]],
-                bytes.fromhex(content["salt"]),
-            )
+            salt = bytes.fromhex(content["salt"])
+            if len(salt) != SALT_BYTES:
+                raise ValueError(f"{len(salt)} bytes of salt")
+            label_count = [int(count) for count in content["label_count"]]
+            return Entry(bytes.fromhex(content["labels"]), label_count, salt)
         except FileNotFoundError:
             return None
         except OSError as error:

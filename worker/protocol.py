@@ -16,7 +16,12 @@ from eth_utils.crypto import keccak
 from services import wire
 from services.chain import Federation, Phase
 from services.datasets import round_window
-from services.errors import ContractRevertError, RoundError
+from services.errors import (
+    ContractRevertError,
+    InsufficientFundsError,
+    RoundError,
+    TransactionError,
+)
 from services.keeper import Duty, due, perform
 from services.membership import membership_proof, read_members
 from services.settings import WorkerSettings
@@ -56,7 +61,7 @@ class Worker:
             ChainError: the chain refuses, or cannot be reached within the bounded retries.
         """
         while True:
-            round_number, phase = self.federation.round(), self.federation.phase()
+            phase, round_number = self.federation.phase(), self.federation.round()
             if phase is Phase.REGISTRATION:
                 self._register()
             else:
@@ -107,6 +112,11 @@ class Worker:
         if any(self.federation.commitment_of(round_number, me)):
             return
         entry = self.journal.read(round_number) or self._label(round_number)
+        if self.federation.round() != round_number:
+            # Learning the last round can outlast this one's windows, and the contract would take
+            # the commitment for the next round, where nothing opens it.
+            log.warning("commit_not_sent", round=round_number, why="the round is over")
+            return
         try:
             receipt = self.federation.commit(self._commitment(round_number, entry))
         except ContractRevertError as error:
@@ -153,7 +163,8 @@ class Worker:
         try:
             receipt = self.federation.reveal(entry.labels, entry.label_count, entry.salt)
         except ContractRevertError as error:
-            if error.name == "AlreadyRevealed":
+            if any(self.federation.labels_root_of(round_number, me)):
+                log.info("reveal_not_needed", round=round_number, why=str(error))
                 return
             if error.name not in TOO_LATE:
                 raise
@@ -202,7 +213,13 @@ class Worker:
     def _withdraw(self) -> None:
         if self.federation.balance_of(self.account.address) == 0:
             return
-        receipt = self.federation.withdraw()
+        try:
+            receipt = self.federation.withdraw()
+        except ContractRevertError as error:
+            if error.name != "NothingToWithdraw":
+                raise
+            log.info("withdrawal_not_needed", why=str(error))
+            return
         log.info("balance_withdrawn", tx=receipt.transaction_hash)
 
     # ---------------------------------------------------------------------------- support
@@ -249,7 +266,13 @@ class Worker:
             self._duty, self._patient_until = duty, now + grace_s * random.uniform(1.0, 1.5)
         if duty is None or now < self._patient_until:
             return
-        log.warning("keeper_missing", call=duty.call, round=duty.round_number)
-        while duty is not None:
-            perform(self.federation, duty)
-            duty = due(self.federation)
+        round_number = duty.round_number
+        log.warning("keeper_missing", call=duty.call, round=round_number)
+        try:
+            while duty is not None:
+                perform(self.federation, duty)
+                duty = due(self.federation)
+        except (ContractRevertError, InsufficientFundsError, TransactionError) as error:
+            # Nobody owes anybody this call; our own commit or reveal must not fail for it.
+            log.warning("keeper_failed", round=round_number, why=str(error))
+            self._duty = None

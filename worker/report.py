@@ -27,11 +27,13 @@ class Reporter:
         self._chain_id = chain_id
         self._contract = contract
         self._n_reported = 0
+        self._n_tried = 0
 
     def report(self, learner: Learner) -> None:
         """Send what has not been sent; a failure is logged, and tried again at the next round."""
-        if self._url is None:
+        if self._url is None or self._n_tried == learner.n_learnt:
             return
+        self._n_tried = learner.n_learnt
         while self._n_reported < learner.n_learnt:
             round_number = self._n_reported + 1
             figures = {
@@ -58,7 +60,7 @@ class Reporter:
                 answer = httpx.post(
                     url, json={"report": figures, "signature": signature}, timeout=10
                 )
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 problem = str(error)
                 continue
             if answer.is_success:
