@@ -121,9 +121,21 @@ def test_peer_counts_are_of_the_whole_round() -> None:
 
 
 def test_rewards_go_by_the_score_per_assigned_sample() -> None:
-    """Twice the score for twice the samples is the same reward."""
-    rewards, balances, pot = mechanism.pay(0, [10, 10, 10], [5, 5, 5], [3, 3, 0], 1)
-    assert (rewards, balances, pot) == ([8, 8, 0], [13, 13, 5], 0)
+    """Twice the score for twice the samples is the same reward.
+
+    Every label matches and is worth 2 − β = 1: scores 2 2 4 4 for 2 2 4 4 samples.
+    """
+    turns = [Turn(1_000, REVEALED, {0: [0, 1]})] * 2 + [
+        Turn(1_000, REVEALED, {1: [0, 1, 0, 1]})
+    ] * 2
+    outcome = mechanism.play_round(EVERYONE, turns, [2, 4], 8, WAD)
+    assert outcome.scores == [2 * WAD, 2 * WAD, 4 * WAD, 4 * WAD]
+    assert outcome.rewards_wei == [1_002] * 4
+
+
+def test_the_rest_of_the_division_stays_in_the_pot() -> None:
+    """A pool of 17 at two equal rates: 8 each; the third paid its stake for nothing."""
+    assert mechanism.pay(0, [10] * 3, [5] * 3, [3, 3, 0], 2) == ([8, 8, 0], [13, 13, 5], 1)
 
 
 def test_the_odd_wei_of_the_pot_goes_to_league_one() -> None:
