@@ -189,7 +189,7 @@ def play_round(
         rules: the task's.
         turns: one per worker of the roster, in ring order.
         chunk_sizes: samples of each chunk.
-        pot_wei: the pot when the round's commits end.
+        pot_wei: the pot with all funded so far, without what this round slashes.
         reward_scale_wad: λ of this round.
         is_aggregated: False if the round's 30 days of aggregation passed without it.
     """
