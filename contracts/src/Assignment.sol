@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
+
 /// @title Who labels what
 /// @notice The round's seed orders the roster on a ring; even positions are side E (league 0), odd
 /// ones side O (league 1). A committee takes half its members from each side.
@@ -114,7 +116,8 @@ library Assignment {
         while ((n - 1) >> (2 * half) > 0) ++half;
     }
 
+    /// @dev keccak256(abi.encode(seed, i, value)), which would take fresh memory every time.
     function _mix(bytes32 seed, uint256 i, uint256 value) private pure returns (uint256) {
-        return uint256(keccak256(abi.encode(seed, i, value)));
+        return uint256(EfficientHashLib.hash(seed, bytes32(i), bytes32(value)));
     }
 }

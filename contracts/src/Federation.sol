@@ -156,8 +156,8 @@ contract Federation is FederationState {
         // Effect:
         PeerTruthSerum.Outcome memory outcome = PeerTruthSerum.score(
             labels,
+            PackedLabels.groupsFor(_samplesIn(chunk)),
             PeerTruthSerum.Chunk({
-                samples: _samplesIn(chunk),
                 classes: _task.classes,
                 penaltyWad: _task.penaltyWad,
                 leagues: _hasLeagues(),

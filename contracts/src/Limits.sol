@@ -63,12 +63,12 @@ library Limits {
     {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 groups = PackedLabels.groupsFor(samples);
-        uint256 memoryWords = members * (256 + 2 * classes + groups * bits + 40) + 8 * classes + 3
-            * groups * bits + 512;
-        uint256 execution = 150_000 + groups
-            * (256 * (members * (170 * bits + 1_400) + 220 * bits + 800)) + members
-            * (24_000 + classes * 1_100 + _depth(assigned) * 600) + classes * 1_000 + 4
-            * memoryWords + (memoryWords * memoryWords) / 512;
+        uint256 memoryWords = members * (2 * classes + 3 * bits + (2 << bits) + 40)
+            + (PackedLabels.BLOCK_SAMPLES << bits) + 8 * classes + 3 * groups * bits + 512;
+        uint256 execution = 150_000 + groups * 256
+            * (members * (17 * bits + 730) + 25 * bits + 1_300) + members
+            * (24_000 + classes * 700 + _depth(assigned) * 600) + classes * 1_000 + 8 * memoryWords
+            + (memoryWords * memoryWords) / 512;
         return _transactionGas(_aggregateBytes(members, samples, assigned, bits), execution);
     }
 
