@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from conftest import ROOT
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from pydantic import SecretStr, ValidationError
@@ -99,8 +100,10 @@ def test_a_body_beyond_a_report_is_refused(ask: Ask) -> None:
 
 
 def test_the_description_has_every_endpoint(ask: Ask) -> None:
-    """Protocol section 10, endpoint by endpoint."""
+    """Protocol section 10, endpoint by endpoint; the API page has them too."""
     paths = ask("GET", "/openapi.json").json()["paths"]
+    page = (ROOT / "docs/api.md").read_text()
+    assert [path for path in paths if path not in page] == []
     assert {(method, path) for path, methods in paths.items() for method in methods} == {
         ("get", "/health"),
         ("get", "/ready"),
