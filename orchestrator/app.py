@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from eth_account.signers.local import LocalAccount
 from fastapi import FastAPI
@@ -40,7 +39,7 @@ def create_app(
     app = FastAPI(
         title="Fedserum orchestrator",
         summary="A federation on the chain: where it is, who labelled what, who earned what.",
-        version=version("fedserum"),
+        version="1",  # of the API: protocol section 10
         lifespan=lifespan,
         redoc_url=None,
     )

@@ -161,25 +161,30 @@ class Orchestrator:
         self._stop.wait(pause_s)
 
     def _keep(self, federation: Federation) -> None:
-        pause_s = self.settings.poll_s
+        poll_s = self.settings.poll_s
+        pause_s, failed_in_a_row = poll_s, 0
         while not self._stop.is_set():
             poke = self._next_poke(pause_s)
+            pause_s = poll_s
             if self._stop.is_set() or (poke is None and not self.settings.keeper):
                 continue
             try:
-                kept = self._keep_once(federation)
+                done = self._keep_once(federation)
             except Exception as error:
                 self.keeper_failures += 1
+                failed_in_a_row += 1
+                pause_s = min(LONGEST_PAUSE_S, poll_s * 2 ** min(failed_in_a_row, 10))
                 log.warning(
                     "keeper_failed", cause=str(error), exc_info=not isinstance(error, FedserumError)
                 )
-                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
                 if poke is not None:
                     poke.set_exception(error)
                 continue
-            pause_s = 0.0 if kept[0] is not None else self.settings.poll_s
+            failed_in_a_row = 0
+            if done[0] is not None:
+                pause_s = 0.0  # where one thing was due, the next may be
             if poke is not None:
-                poke.set_result(kept)
+                poke.set_result(done)
 
     def _next_poke(self, pause_s: float) -> Future[Done] | None:
         """Wait for a poke; None after the pause, or if whoever poked is gone."""
