@@ -71,7 +71,7 @@ def run() -> None:
             "that can be written, or try again"
         ) from error
     console = Console()
-    console.print(f"record in {record}")
+    console.print(f"record in {record}", highlight=False, soft_wrap=True)
     try:
         prepare(settings)
         with Processes(record / "logs") as processes:
