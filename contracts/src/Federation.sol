@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Assignment} from "./Assignment.sol";
 import {Limits} from "./Limits.sol";
 import {PackedLabels} from "./PackedLabels.sol";
@@ -39,10 +40,11 @@ contract Federation is FederationState {
 
         // Effect:
         worker.balance = uint128(msg.value);
-        worker.index = uint16(_roster.length);
-        _roster.push(msg.sender);
+        worker.index = _rosterLength;
+        _roster[_rosterLength] = msg.sender;
+        ++_rosterLength;
         emit Registered(msg.sender, msg.value);
-        if (_roster.length == _task.maxWorkers) _openRound();
+        if (_rosterLength == _task.maxWorkers) _openRound();
     }
 
     /// @inheritdoc IFederation
@@ -185,9 +187,7 @@ contract Federation is FederationState {
         }
 
         // Effect:
-        address[] memory ring = _ring();
-        uint256 pool = _fillPools(current, ring);
-        _pot = uint128(pool - _payRewards(current, ring));
+        uint256 pool = _shareOut(current);
         uint256 agreementWad =
             current.votes == 0 ? 0 : (WAD * current.majorityVotes) / current.votes;
         emit RoundSettled(_round, pool, agreementWad);
@@ -217,7 +217,7 @@ contract Federation is FederationState {
     function fund() external payable {
         if (_phase == Phase.Closed) revert FederationClosed();
         if (_phase == Phase.Registration) revert NoRound();
-        _pot += uint128(msg.value);
+        _pot += SafeCast.toUint128(msg.value);
         emit Funded(msg.sender, msg.value);
     }
 
@@ -251,15 +251,12 @@ contract Federation is FederationState {
 
     /// @dev Start the next round, or close: after the last round, or with too few workers left.
     function _openRound() private {
-        uint256 active;
-        for (uint256 i; i < _roster.length; ++i) {
-            if (_workers[_roster[i]].balance > 0) ++active;
-        }
+        uint256 active = _countActive();
         if (_round == _task.rounds || active < _task.minWorkers) {
             _close();
             return;
         }
-        for (uint256 i; _roster.length > active;) {
+        for (uint256 i; _rosterLength > active;) {
             if (_workers[_roster[i]].balance == 0) _dropFromRoster(i);
             else ++i;
         }
@@ -275,7 +272,7 @@ contract Federation is FederationState {
 
     function _endCommitIfComplete() private {
         Round storage current = _rounds[_round];
-        if (_commits(current) + current.left == _roster.length) _endCommit();
+        if (_commits(current) + current.left == _rosterLength) _endCommit();
     }
 
     function _endCommit() private {
@@ -302,8 +299,9 @@ contract Federation is FederationState {
     function _voidRound() private {
         uint256 idle;
         uint256 cap = _stakeCap(_rounds[_round]);
-        for (uint256 i; i < _roster.length; ++i) {
-            Worker storage worker = _workers[_roster[i]];
+        address[] memory workers = roster();
+        for (uint256 i; i < workers.length; ++i) {
+            Worker storage worker = _workers[workers[i]];
             if (worker.committed == _round) continue;
             uint256 stake = Math.min(worker.balance, cap);
             if (stake == 0) continue;
@@ -319,14 +317,12 @@ contract Federation is FederationState {
     function _close() private {
         _phase = Phase.Closed;
         _deadline = 0;
-        uint256 active;
-        for (uint256 i; i < _roster.length; ++i) {
-            if (_workers[_roster[i]].balance > 0) ++active;
-        }
+        uint256 active = _countActive();
         uint128 share = active == 0 ? 0 : uint128(_pot / active);
         if (share > 0) {
-            for (uint256 i; i < _roster.length; ++i) {
-                Worker storage worker = _workers[_roster[i]];
+            address[] memory workers = roster();
+            for (uint256 i; i < workers.length; ++i) {
+                Worker storage worker = _workers[workers[i]];
                 if (worker.balance > 0) worker.balance += share;
             }
             _pot -= uint128(share * active);
@@ -336,12 +332,19 @@ contract Federation is FederationState {
 
     // -------------------------------------------------------------------------------- roster
 
+    function _countActive() private view returns (uint256 active) {
+        address[] memory workers = roster();
+        for (uint256 i; i < workers.length; ++i) {
+            if (_workers[workers[i]].balance > 0) ++active;
+        }
+    }
+
     /// @dev The last one takes the place of the one that goes.
     function _dropFromRoster(uint256 index) private {
-        address last = _roster[_roster.length - 1];
+        --_rosterLength;
+        address last = _roster[_rosterLength];
         _roster[index] = last;
         _workers[last].index = uint16(index);
-        _roster.pop();
     }
 
     // --------------------------------------------------------------------------------- labels
@@ -355,7 +358,7 @@ contract Federation is FederationState {
         returns (uint256 samples, bytes32 labelsRoot)
     {
         uint256[] memory assigned =
-            Assignment.chunksOf(position, _roster.length, _task.committee, chunks());
+            Assignment.chunksOf(position, _rosterLength, _task.committee, chunks());
         uint256 bits = PackedLabels.labelBits(_task.classes);
         uint256 expectedBytes;
         for (uint256 i; i < assigned.length; ++i) {
@@ -419,61 +422,68 @@ contract Federation is FederationState {
 
     // ---------------------------------------------------------------------------------- money
 
-    /// @dev Set every league's pool and the sum of its rates.
+    /// @dev Move every active worker's stake and reward, and what is left to the pot.
     /// @return total Σ stakes + pot
-    function _fillPools(Round storage current, address[] memory ring)
-        private
-        returns (uint256 total)
-    {
+    function _shareOut(Round storage current) private returns (uint256 total) {
+        address[] memory workers = roster();
+        uint256[] memory rates = new uint256[](workers.length);
+        uint256[] memory leagues = new uint256[](workers.length);
+        uint256[2] memory pools;
+        uint256[2] memory sums;
+        if (_hasLeagues()) pools[0] = _pot / 2;
+        pools[_hasLeagues() ? 1 : 0] = _pot - pools[0];
         uint256 cap = _stakeCap(current);
-        bool leagues = _hasLeagues();
-        uint256 pot0 = leagues ? _pot / 2 : _pot;
-        uint256[2] memory pools = [pot0, _pot - pot0];
-        uint256[2] memory rates;
-        for (uint256 p; p < ring.length; ++p) {
-            uint256 league = leagues ? p % 2 : 0;
-            pools[league] += Math.min(_workers[ring[p]].balance, cap);
-            rates[league] += _rate(current.submissions[ring[p]]);
+        for (uint256 i; i < workers.length; ++i) {
+            uint256 balance = _workers[workers[i]].balance;
+            if (balance == 0) continue;
+            (leagues[i], rates[i]) = _standing(current, workers[i]);
+            pools[leagues[i]] += Math.min(balance, cap);
+            sums[leagues[i]] += rates[i];
+        }
+
+        total = pools[0] + pools[1];
+        uint256 left = total;
+        for (uint256 i; i < workers.length; ++i) {
+            Worker storage worker = _workers[workers[i]];
+            uint256 balance = worker.balance;
+            if (balance == 0) continue;
+            uint256 stake = Math.min(balance, cap);
+            uint256 reward = _share(pools[leagues[i]], sums[leagues[i]], rates[i]);
+            uint256 credit = sums[leagues[i]] == 0 ? stake : reward;
+            if (credit != stake) worker.balance = uint128(balance - stake + credit);
+            left -= credit;
+            emit Rewarded(_round, workers[i], current.submissions[workers[i]].score, reward);
         }
         for (uint256 league; league < 2; ++league) {
             current.leagues[league].pool = uint128(pools[league]);
-            current.leagues[league].rates = uint128(rates[league]);
+            current.leagues[league].rates = uint128(sums[league]);
         }
-        return pools[0] + pools[1];
+        _pot = uint128(left);
     }
 
-    /// @dev Move every active worker's stake and reward.
-    /// @return paid Σ rewards + stakes that went back
-    function _payRewards(Round storage current, address[] memory ring)
+    /// @return league the league that the worker is booked in
+    /// @return rate its score per assigned sample, at least 0; 0 without reveal
+    function _standing(Round storage current, address account)
         private
-        returns (uint256 paid)
+        view
+        returns (uint256 league, uint256 rate)
     {
-        uint256 cap = _stakeCap(current);
-        bool leagues = _hasLeagues();
-        for (uint256 p; p < ring.length; ++p) {
-            Worker storage worker = _workers[ring[p]];
-            uint256 balance = worker.balance;
-            if (balance == 0) continue;
-            League storage league = current.leagues[leagues ? p % 2 : 0];
-            Submission storage submission = current.submissions[ring[p]];
-            uint256 stake = Math.min(balance, cap);
-            uint256 reward = _share(league, _rate(submission));
-            uint256 credit = league.rates == 0 ? stake : reward;
-            if (credit != stake) worker.balance = uint128(balance - stake + credit);
-            paid += credit;
-            emit Rewarded(_round, ring[p], submission.score, reward);
-        }
+        Worker storage worker = _workers[account];
+        if (worker.revealed != _round) return (_leagueAt(_positionOf(worker)), 0);
+        Submission storage submission = current.submissions[account];
+        return (submission.league, _rate(submission));
     }
 
     /// @dev Slash everybody who committed and did not reveal.
     function _slashWithholders() private {
         uint256 slashed;
-        for (uint256 i; i < _roster.length; ++i) {
-            Worker storage worker = _workers[_roster[i]];
+        address[] memory workers = roster();
+        for (uint256 i; i < workers.length; ++i) {
+            Worker storage worker = _workers[workers[i]];
             if (worker.committed != _round || worker.revealed == _round || worker.excluded) {
                 continue;
             }
-            slashed += _slash(_roster[i], SlashReason.Withheld);
+            slashed += _slash(workers[i], SlashReason.Withheld);
         }
         _pot += uint128(slashed);
     }

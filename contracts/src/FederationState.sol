@@ -68,7 +68,9 @@ abstract contract FederationState is IFederation {
     uint16 internal _round;
     uint64 internal _deadline;
     uint128 internal _pot;
-    address[] internal _roster;
+    /// @dev How many entries of `_roster` count; those behind them are gone.
+    uint16 internal _rosterLength;
+    mapping(uint256 index => address) internal _roster;
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
 
@@ -95,15 +97,18 @@ abstract contract FederationState is IFederation {
     }
 
     /// @inheritdoc IFederation
-    function roster() external view returns (address[] memory) {
-        return _roster;
+    function roster() public view returns (address[] memory workers) {
+        workers = new address[](_rosterLength);
+        for (uint256 i; i < workers.length; ++i) {
+            workers[i] = _roster[i];
+        }
     }
 
     /// @inheritdoc IFederation
     function committeeOf(uint256 chunk) public view returns (address[] memory members) {
         if (_round == 0) revert NoRound();
         if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
-        uint256[] memory positions = Assignment.members(chunk, _roster.length, _task.committee);
+        uint256[] memory positions = Assignment.members(chunk, _rosterLength, _task.committee);
         members = new address[](positions.length);
         for (uint256 i; i < positions.length; ++i) {
             members[i] = _workerAt(positions[i]);
@@ -114,7 +119,7 @@ abstract contract FederationState is IFederation {
     function leagueOf(address worker) external view returns (uint256) {
         if (_round == 0) revert NoRound();
         uint256 index = _workers[worker].index;
-        if (index >= _roster.length || _roster[index] != worker) {
+        if (index >= _rosterLength || _roster[index] != worker) {
             revert NotOnRoster(_round, worker);
         }
         return _positionOf(_workers[worker]) % 2;
@@ -159,7 +164,8 @@ abstract contract FederationState is IFederation {
     /// @inheritdoc IFederation
     function rewardOf(uint256 round_, address worker) external view returns (uint256) {
         Submission storage submission = _rounds[round_].submissions[worker];
-        return _share(_rounds[round_].leagues[submission.league], _rate(submission));
+        League storage league = _rounds[round_].leagues[submission.league];
+        return _share(league.pool, league.rates, _rate(submission));
     }
 
     /// @inheritdoc IFederation
@@ -204,20 +210,11 @@ abstract contract FederationState is IFederation {
     }
 
     function _workerAt(uint256 position) internal view returns (address) {
-        return _roster[Assignment.rosterIndex(_rounds[_round].seed, _roster.length, position)];
+        return _roster[Assignment.rosterIndex(_rounds[_round].seed, _rosterLength, position)];
     }
 
     function _positionOf(Worker storage worker) internal view returns (uint256) {
-        return Assignment.ringPosition(_rounds[_round].seed, _roster.length, worker.index);
-    }
-
-    function _ring() internal view returns (address[] memory ring) {
-        bytes32 seed = _rounds[_round].seed;
-        uint256 n = _roster.length;
-        ring = new address[](n);
-        for (uint256 p; p < n; ++p) {
-            ring[p] = _roster[Assignment.rosterIndex(seed, n, p)];
-        }
+        return Assignment.ringPosition(_rounds[_round].seed, _rosterLength, worker.index);
     }
 
     function _commits(Round storage current) internal view returns (uint256) {
@@ -282,14 +279,15 @@ abstract contract FederationState is IFederation {
             }
             return peerCounts;
         }
-        uint32[] memory total = leagues[0].labelCount;
+        uint256[] memory total = _widen(leagues[0].labelCount, classes);
         for (uint256 i; i < members.length; ++i) {
             if (_workers[members[i]].revealed != _round) continue;
-            peerCounts[i] = _widen(total, classes);
-            uint32[] memory own = _rounds[_round].submissions[members[i]].labelCount;
+            uint256[] memory own =
+                _widen(_rounds[_round].submissions[members[i]].labelCount, classes);
             for (uint256 class; class < classes; ++class) {
-                peerCounts[i][class] -= own[class];
+                own[class] = total[class] - own[class];
             }
+            peerCounts[i] = own;
         }
     }
 
@@ -318,7 +316,7 @@ abstract contract FederationState is IFederation {
     }
 
     /// @dev ⌊pool · rate / Σ rates⌋; 0 where stakes go back.
-    function _share(League storage league, uint256 rate) internal view returns (uint256) {
-        return league.rates == 0 ? 0 : (uint256(league.pool) * rate) / league.rates;
+    function _share(uint256 pool, uint256 rates, uint256 rate) internal pure returns (uint256) {
+        return rates == 0 ? 0 : (pool * rate) / rates;
     }
 }

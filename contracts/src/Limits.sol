@@ -11,7 +11,7 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// `test/Limits.t.sol` holds them against the contract. The other functions fit for any task of up
 /// to MAX_WORKERS workers, which `test/Capacity.t.sol` shows.
 library Limits {
-    uint256 internal constant MAX_WORKERS = 1024;
+    uint256 internal constant MAX_WORKERS = 768;
     uint256 internal constant MAX_CLASSES = 1023;
     uint256 internal constant WAD = 1e18;
     /// @notice EIP-7825, gas per transaction.
@@ -37,39 +37,46 @@ library Limits {
     }
 
     /// @notice Upper bound of what `reveal` costs.
+    /// @param workers length of the roster: the last reveal may void the round and open the next
     /// @param groups groups of 256 samples that are revealed
     /// @param assigned chunks that they form
-    function revealGas(uint256 groups, uint256 assigned, uint256 classes)
+    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
         internal
         pure
         returns (uint256)
     {
         uint256 bits = PackedLabels.labelBits(classes);
-        uint256 size = groups * bits * PackedLabels.WORD_BYTES + classes * 32;
-        uint256 memoryWords = (2 * size) / 32 + groups * (bits + 1) + 4 * classes + 4 * assigned;
-        uint256 execution = 150_000 + groups * ((classes + 1) * (130 * bits + 330) + 400 * bits)
-            + assigned * 1_500 + classes * 7_000 + 10 * size + 4 * memoryWords
-            + (memoryWords * memoryWords) / 512;
-        return _transactionGas(size + 260, execution);
+        uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
+        uint256 perGroup = (classes + 1) * (130 * bits + 330) + 400 * bits;
+        uint256 execution = 150_000 + workers * 11_000 + groups * perGroup + assigned * 1_500
+            + classes * 7_000 + 10 * size + _memoryGas(size / 16 + 4 * classes + 4 * assigned);
+        return _transactionGas(size, execution);
     }
 
     /// @notice Upper bound of what `aggregate` costs.
     /// @param members workers of the chunk
+    /// @param groups groups of 256 samples in it
     /// @param assigned chunks of a worker: its Merkle tree's leaves
-    function aggregateGas(uint256 members, uint256 samples, uint256 assigned, uint256 classes)
-        internal
-        pure
-        returns (uint256)
-    {
+    function aggregateGas(
+        uint256 members,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        bool leagues
+    ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
-        uint256 groups = PackedLabels.groupsFor(samples);
-        uint256 memoryWords = members * (2 * classes + 3 * bits + (2 << bits) + 40)
-            + (PackedLabels.BLOCK_SAMPLES << bits) + 8 * classes + 3 * groups * bits + 512;
-        uint256 execution = 150_000 + groups * 256
-            * (members * (17 * bits + 730) + 25 * bits + 1_300) + members
-            * (24_000 + classes * 700 + _depth(assigned) * 600) + classes * 1_000 + 8 * memoryWords
-            + (memoryWords * memoryWords) / 512;
-        return _transactionGas(_aggregateBytes(members, samples, assigned, bits), execution);
+        uint256 perSample = members * (18 * bits + 750) + 28 * bits + 1_400;
+        uint256 perMember = 24_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
+        uint256 memoryWords = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100)
+            + (PackedLabels.BLOCK_SAMPLES << bits) + 5 * classes + 4 * groups * bits + 600;
+        uint256 execution = 150_000 + groups * PackedLabels.GROUP_SAMPLES * perSample + members
+            * perMember + classes * 1_100 + _memoryGas(memoryWords);
+        return _transactionGas(_aggregateBytes(members, groups, assigned, bits), execution);
+    }
+
+    /// @dev What the EVM charges, and as much again for clearing.
+    function _memoryGas(uint256 words) private pure returns (uint256) {
+        return 6 * words + (words * words) / 512;
     }
 
     function _requireRevealFits(IFederation.Task memory task, uint256 n, uint256 assigned)
@@ -84,7 +91,7 @@ library Limits {
         if (size > MAX_CALLDATA_BYTES) {
             revert IFederation.TransactionTooLarge("reveal", n, MAX_CALLDATA_BYTES, size);
         }
-        uint256 needed = revealGas(groups, assigned, task.classes);
+        uint256 needed = revealGas(n, groups, assigned, task.classes);
         if (needed > MAX_TRANSACTION_GAS) {
             revert IFederation.TransactionTooCostly("reveal", n, MAX_TRANSACTION_GAS, needed);
         }
@@ -98,25 +105,26 @@ library Limits {
     ) private pure {
         uint256 samples = task.chunkSamples;
         if (samples > task.samplesPerRound) samples = task.samplesPerRound;
+        uint256 groups = PackedLabels.groupsFor(samples);
         uint256 size =
-            _aggregateBytes(members, samples, assigned, PackedLabels.labelBits(task.classes));
+            _aggregateBytes(members, groups, assigned, PackedLabels.labelBits(task.classes));
         if (size > MAX_CALLDATA_BYTES) {
             revert IFederation.TransactionTooLarge("aggregate", n, MAX_CALLDATA_BYTES, size);
         }
-        uint256 needed = aggregateGas(members, samples, assigned, task.classes);
+        uint256 needed = aggregateGas(members, groups, assigned, task.classes, task.peering == 1);
         if (needed > MAX_TRANSACTION_GAS) {
             revert IFederation.TransactionTooCostly("aggregate", n, MAX_TRANSACTION_GAS, needed);
         }
     }
 
     /// @dev Selector, chunk, two array heads; per member two offsets, two lengths, labels, proof.
-    function _aggregateBytes(uint256 members, uint256 samples, uint256 assigned, uint256 bits)
+    function _aggregateBytes(uint256 members, uint256 groups, uint256 assigned, uint256 bits)
         private
         pure
         returns (uint256)
     {
         return
-            260 + members * (128 + PackedLabels.packedBytes(samples, bits) + 32 * _depth(assigned));
+            260 + members * (128 + groups * bits * PackedLabels.WORD_BYTES + 32 * _depth(assigned));
     }
 
     /// @dev Merkle proof length for a tree of that many leaves.

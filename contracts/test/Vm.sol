@@ -20,11 +20,13 @@ interface Vm {
     function deployCode(string calldata artefact, bytes calldata arguments)
         external
         returns (address);
+    function getCode(string calldata artefact) external view returns (bytes memory);
     function prank(address sender) external;
     function deal(address account, uint256 balance) external;
     function warp(uint256 timestamp) external;
     function prevrandao(uint256 value) external;
     function chainId(uint256 value) external;
+    function expectRevert(bytes4 selector) external;
     function expectRevert() external;
     function expectRevert(bytes calldata reason) external;
     function expectPartialRevert(bytes4 selector) external;

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IFederation} from "../src/interfaces/IFederation.sol";
+import {Limits} from "../src/Limits.sol";
+import {FederationTest} from "./FederationTest.sol";
+
+contract LimitsHarness {
+    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
+        external
+        pure
+        returns (uint256)
+    {
+        return Limits.revealGas(workers, groups, assigned, classes);
+    }
+
+    function aggregateGas(
+        uint256 members,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        bool leagues
+    ) external pure returns (uint256) {
+        return Limits.aggregateGas(members, groups, assigned, classes, leagues);
+    }
+}
+
+/// @dev Gas is measured in transactions of their own: cold storage, calldata and 21,000 included.
+contract LimitsTest is FederationTest {
+    LimitsHarness private limits = new LimitsHarness();
+    mapping(address worker => uint256) private _order;
+
+    /// @dev The dearest labels: no abstention, all classes, and voters that disagree throughout.
+    function _label(uint256, address worker, uint256 sample)
+        internal
+        view
+        override
+        returns (uint256)
+    {
+        return (uint256(task.classes) * 1000 - 1 - _order[worker] + 7 * sample) % task.classes;
+    }
+
+    function _setTask(uint256 n, uint256 m, uint256 chunk, uint256 classes, uint256 committee)
+        private
+    {
+        task.maxWorkers = uint16(n);
+        task.samplesPerRound = uint32(m);
+        task.chunkSamples = uint32(chunk);
+        task.classes = uint16(classes);
+        task.committee = uint16(committee);
+    }
+
+    function _groups(uint256 chunk) private view returns (uint256) {
+        uint256 first = chunk * task.chunkSamples;
+        uint256 rest = task.samplesPerRound - first;
+        return ((rest < task.chunkSamples ? rest : task.chunkSamples) + 255) / 256;
+    }
+
+    /// @dev Hold `reveal` of the first and the last worker, and `aggregate` of chunk 0, against
+    /// their bounds, which may exceed them by no more than `slackPercent`.
+    function _requireBounds(uint256 slackPercent) private {
+        uint256 n = task.maxWorkers;
+        _deploy();
+        _registerAll(n);
+        address[] memory workers = federation.roster();
+        for (uint256 i; i < n; ++i) {
+            _order[workers[i]] = federation.leagueOf(workers[i]) * 512 + i;
+        }
+        _commitAll();
+        uint256 dearest;
+        for (uint256 i; i < n; ++i) {
+            _reveal(workers[i]);
+            if (i > 0 && i < n - 1) continue;
+            uint256 used = vm.lastCallGas().gasTotalUsed;
+            vm.assertLe(used, _revealBound(workers[i]), "reveal");
+            if (used > dearest) dearest = used;
+        }
+        uint256 withoutEnd = _revealBound(workers[0]) - 11_000 * n;
+        vm.assertLe(withoutEnd, (dearest * (100 + slackPercent)) / 100, "reveal, slack");
+        _aggregate(0);
+        uint256 aggregated = vm.lastCallGas().gasTotalUsed;
+        uint256 most = limits.aggregateGas(
+            federation.committeeOf(0).length,
+            _groups(0),
+            _chunksOf(workers[0]).length,
+            task.classes,
+            task.peering == 1
+        );
+        vm.assertLe(aggregated, most, "aggregate");
+        vm.assertLe(most, (aggregated * (100 + slackPercent)) / 100, "aggregate, slack");
+    }
+
+    function _revealBound(address worker) private returns (uint256) {
+        uint256[] memory assigned = _chunksOf(worker);
+        uint256 groups;
+        for (uint256 c; c < assigned.length; ++c) {
+            groups += _groups(assigned[c]);
+        }
+        return limits.revealGas(task.maxWorkers, groups, assigned.length, task.classes);
+    }
+
+    /// forge-config: default.isolate = true
+    /// forge-config: default.fuzz.runs = 16
+    function testFuzz_BoundsAreAboveTheMeasuredCostAndNear(
+        uint256 n,
+        uint256 m,
+        uint256 classes,
+        uint256 peering,
+        uint256 committee
+    ) public {
+        peering %= 2;
+        task.peering = uint8(peering);
+        task.minWorkers = uint16(3 + peering);
+        n = 3 + peering + (n % 8);
+        m = 1 + (m % 1500);
+        uint256 chunk = 256 * (1 + (classes % 3));
+        committee = 2 * (committee % 3);
+        bool isLarge = committee <= n && ((m + chunk - 1) / chunk) * committee >= n;
+        _setTask(n, m, chunk, 2 + (classes % 50), isLarge ? committee : 0);
+        _requireBounds(60);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForAThousandClasses() public {
+        _setTask(4, 512, 512, 1000, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForAThousandClassesWithoutLeagues() public {
+        task.peering = 0;
+        _setTask(4, 256, 256, 1000, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForTenWorkersAndChunksOf1024() public {
+        _setTask(10, 2000, 1024, 10, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldFor32WorkersAndChunksOf512() public {
+        _setTask(32, 512, 512, 10, 0);
+        _requireBounds(30);
+    }
+
+    function test_AcceptsThePapersExperiment() public {
+        _setTask(10, 40_000, 1024, 10, 0);
+        task.minWorkers = 10;
+        _create();
+    }
+
+    function test_AcceptsTenToThirtyTwoWorkers() public {
+        _setTask(32, 10_000, 512, 10, 0);
+        _create();
+    }
+
+    function test_AcceptsCommitteesOfTwoOutOfAHundred() public {
+        _setTask(100, 200_000, 1024, 10, 2);
+        task.minWorkers = 20;
+        _create();
+    }
+
+    /// forge-config: default.isolate = true
+    function test_DeploymentFitsATransaction() public {
+        _setTask(Limits.MAX_WORKERS, 200_000, 256, 10, 2);
+        task.minWorkers = 20;
+        bytes memory code = bytes.concat(vm.getCode("Federation.sol:Federation"), abi.encode(task));
+        address created;
+        uint256 gas = gasleft();
+        assembly {
+            created := create(0, add(code, 32), mload(code))
+        }
+        vm.assertLe(gas - gasleft(), 16_777_216);
+        vm.assertTrue(created != address(0));
+    }
+}
