@@ -22,7 +22,7 @@ from rich.live import Live
 
 from demo.display import Progress, last_step, live_view, round_lines, round_table
 from demo.identities import fund, prepare
-from demo.processes import ProcessError, Processes, require_free
+from demo.processes import SIGNALS, ProcessError, Processes, require_free
 from services.chain import load_account
 from services.datasets import load_labels, round_window
 from services.errors import SettingsError
@@ -41,7 +41,7 @@ def run() -> None:
         FedserumError: a setting is wrong, a process failed or a round was void.
         KeyboardInterrupt: interrupted, by SIGTERM or a hangup too.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _interrupt)
     started = datetime.now(UTC)
@@ -234,4 +234,7 @@ def _global_accuracy(api: httpx.Client, settings: DemoSettings, number: int) -> 
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once is enough: what follows ends the processes and removes the keys.
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from typing import Self
 from services.errors import FedserumError, SettingsError
 
 END_S = 5.0  # between asking a process to end and killing it
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # that ask the demo to end
 
 
 class ProcessError(FedserumError):
