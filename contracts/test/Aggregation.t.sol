@@ -19,7 +19,7 @@ contract AggregateTest is FederationTest {
     }
 
     /// @dev Scores, majority and agreement of a whole round against the plain computation.
-    function _requirePlainResults() private {
+    function _requirePlainResults() private view {
         address[] memory workers = federation.roster();
         uint256 n = workers.length;
         bool[] memory revealed = new bool[](n);

@@ -1,33 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {IFederation} from "../src/interfaces/IFederation.sol";
-import {Limits} from "../src/Limits.sol";
 import {FederationTest} from "./FederationTest.sol";
-
-contract LimitsHarness {
-    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
-        external
-        pure
-        returns (uint256)
-    {
-        return Limits.revealGas(workers, groups, assigned, classes);
-    }
-
-    function aggregateGas(
-        uint256 members,
-        uint256 groups,
-        uint256 assigned,
-        uint256 classes,
-        bool leagues
-    ) external pure returns (uint256) {
-        return Limits.aggregateGas(members, groups, assigned, classes, leagues);
-    }
-}
+import {ILibraries} from "./harness/ILibraries.sol";
 
 /// @dev Gas is measured in transactions of their own: cold storage, calldata and 21,000 included.
 contract LimitsTest is FederationTest {
-    LimitsHarness private limits = new LimitsHarness();
+    ILibraries private libraries = ILibraries(vm.deployCode("Libraries.sol:Libraries", ""));
     mapping(address worker => uint256) private _order;
 
     /// @dev The dearest labels: no abstention, all classes, and voters that disagree throughout.
@@ -79,7 +58,7 @@ contract LimitsTest is FederationTest {
         vm.assertLe(withoutEnd, (dearest * (100 + slackPercent)) / 100, "reveal, slack");
         _aggregate(0);
         uint256 aggregated = vm.lastCallGas().gasTotalUsed;
-        uint256 most = limits.aggregateGas(
+        uint256 most = libraries.aggregateGas(
             federation.committeeOf(0).length,
             _groups(0),
             _chunksOf(workers[0]).length,
@@ -96,7 +75,7 @@ contract LimitsTest is FederationTest {
         for (uint256 c; c < assigned.length; ++c) {
             groups += _groups(assigned[c]);
         }
-        return limits.revealGas(task.maxWorkers, groups, assigned.length, task.classes);
+        return libraries.revealGas(task.maxWorkers, groups, assigned.length, task.classes);
     }
 
     /// forge-config: default.isolate = true
@@ -164,7 +143,7 @@ contract LimitsTest is FederationTest {
 
     /// forge-config: default.isolate = true
     function test_DeploymentFitsATransaction() public {
-        _setTask(Limits.MAX_WORKERS, 200_000, 256, 10, 2);
+        _setTask(768, 200_000, 256, 10, 2);
         task.minWorkers = 20;
         bytes memory code = bytes.concat(vm.getCode("Federation.sol:Federation"), abi.encode(task));
         address created;

@@ -23,6 +23,7 @@ interface Vm {
     function getCode(string calldata artefact) external view returns (bytes memory);
     function prank(address sender) external;
     function deal(address account, uint256 balance) external;
+    function etch(address account, bytes calldata code) external;
     function warp(uint256 timestamp) external;
     function prevrandao(uint256 value) external;
     function chainId(uint256 value) external;
@@ -31,6 +32,8 @@ interface Vm {
     function expectRevert(bytes calldata reason) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 state) external returns (bool);
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function lastCallGas() external view returns (Gas memory);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Assignment} from "../../src/Assignment.sol";
+import {Limits} from "../../src/Limits.sol";
+import {PackedLabels} from "../../src/PackedLabels.sol";
+import {ILibraries} from "./ILibraries.sol";
+
+/// @dev Compiled with the settings of `src`; the tests deploy it by name.
+contract Libraries is ILibraries {
+    function rosterIndex(bytes32 seed, uint256 n, uint256 position)
+        external
+        pure
+        returns (uint256)
+    {
+        return Assignment.rosterIndex(seed, n, position);
+    }
+
+    function ringPosition(bytes32 seed, uint256 n, uint256 index) external pure returns (uint256) {
+        return Assignment.ringPosition(seed, n, index);
+    }
+
+    function members(uint256 chunk, uint256 n, uint256 committee)
+        external
+        pure
+        returns (uint256[] memory)
+    {
+        return Assignment.members(chunk, n, committee);
+    }
+
+    function chunksOf(uint256 position, uint256 n, uint256 committee, uint256 chunks)
+        external
+        pure
+        returns (uint256[] memory)
+    {
+        return Assignment.chunksOf(position, n, committee, chunks);
+    }
+
+    function labelBits(uint256 classes) external pure returns (uint256) {
+        return PackedLabels.labelBits(classes);
+    }
+
+    function count(bytes calldata labels, uint256 classes)
+        external
+        pure
+        returns (uint256[] memory, uint256)
+    {
+        return PackedLabels.count(labels, PackedLabels.labelBits(classes), classes);
+    }
+
+    function lanesOf(uint256[] memory planes, uint256 block_) external pure returns (uint256) {
+        return PackedLabels.lanesOf(planes, block_);
+    }
+
+    function copyByLanes(bytes calldata labels, uint256 bits) external pure returns (bytes memory) {
+        uint256 groups = labels.length / (32 * bits);
+        uint256[] memory copied = new uint256[](groups * bits);
+        uint256[] memory planes = new uint256[](bits);
+        for (uint256 group; group < groups; ++group) {
+            PackedLabels.readPlanes(labels, group, planes);
+            for (uint256 block_; block_ < 16; ++block_) {
+                uint256 lanes = PackedLabels.lanesOf(planes, block_);
+                PackedLabels.writeLanes(lanes, copied, group, block_, bits);
+            }
+        }
+        return abi.encodePacked(copied);
+    }
+
+    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
+        external
+        pure
+        returns (uint256)
+    {
+        return Limits.revealGas(workers, groups, assigned, classes);
+    }
+
+    function aggregateGas(
+        uint256 members_,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        bool leagues
+    ) external pure returns (uint256) {
+        return Limits.aggregateGas(members_, groups, assigned, classes, leagues);
+    }
+}
