@@ -25,7 +25,7 @@ node_modules/.ready: package.json package-lock.json
 	@touch $@
 
 demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100 ROUNDS=1 PRIVATE=… PUBLIC=…
-	@$(DEMO_ENV) $(BIN)/fedserum demo
+	@exec env $(DEMO_ENV) $(BIN)/fedserum demo
 
 test: setup ## Lint, then run every test: contract, unit, differential, integration, stack.
 	@$(MAKE) --no-print-directory lint
