@@ -1,0 +1,248 @@
+"""The containers carry a whole round; they are confined, and they come back after a kill."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import pytest
+from compose_project import N_WORKERS, SAMPLES, Stack, logged, wait_for
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from services.chain import Chain, Federation
+from services.task import WAD
+
+# The first build downloads torch.
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def engine() -> docker.DockerClient:
+    """The Docker engine; without one the tests are skipped, or fail where one is required."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        reason = f"no Docker engine answers ({error}); start one, or set DOCKER_HOST"
+        if os.environ.get("FEDSERUM_REQUIRE_DOCKER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return client
+
+
+@pytest.fixture(scope="module")
+def stack(engine: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Ten workers, just started; their logs are printed if a test fails."""
+    stack = Stack(engine)
+    n_failed = request.session.testsfailed
+    is_up = False
+    try:
+        stack.compose("build")
+        stack.compose("up", "--detach", "--scale", f"worker={N_WORKERS}")
+        is_up = True
+        yield stack
+    finally:
+        if not is_up or request.session.testsfailed > n_failed:
+            print(stack.compose("ps", "--all", check=False))  # noqa: T201
+            print(stack.compose("logs", "--tail", "40", check=False))  # noqa: T201
+        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+
+
+@pytest.fixture(scope="module")
+def killed(stack: Stack) -> Container:
+    """A worker whose process was killed after it had committed, while the round was in Commit."""
+
+    def opened() -> dict[str, Any] | None:
+        found: dict[str, Any] = stack.get("/rounds/1")
+        return found if len(found["workers"]) == N_WORKERS else None
+
+    def committed() -> Container | None:
+        return next((worker for worker in workers if has_logged(worker, "labels_committed")), None)
+
+    def has_logged(worker: Container, event: str) -> bool:
+        return any(line["event"] == event for line in logged(worker))
+
+    wait_for("round 1", opened, 120)
+    straggler, *workers = stack.containers("worker")
+    straggler.pause()  # so that the round cannot leave Commit
+    assert not has_logged(straggler, "labels_committed")
+    victim = wait_for("a commit", committed, 300)
+    # Below the init process; the engine restarts nothing that it killed itself.
+    done = victim.exec_run(["sh", "-c", "kill -9 $(cat /proc/1/task/1/children)"])
+    assert done.exit_code in (0, 137), done.output
+    assert stack.get("/rounds/1")["phase"] == "commit"
+
+    def restarted() -> bool:
+        victim.reload()
+        return bool(victim.attrs["RestartCount"]) and victim.status == "running"
+
+    wait_for("the restart", restarted, 30)
+    straggler.unpause()
+    return victim
+
+
+@pytest.fixture(scope="module")
+def settled(stack: Stack, killed: Container) -> dict[str, Any]:
+    """What `GET /rounds/1` answers when the round is settled and every worker has reported."""
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = stack.get("/rounds/1")
+        reported = [w for w in found["workers"] if w["top1_accuracy_after"] is not None]
+        return found if found["phase"] == "settled" and len(reported) == N_WORKERS else None
+
+    return wait_for("the settlement and ten reports", look, 240)
+
+
+def test_every_container_is_confined(stack: Stack) -> None:
+    """Not root, a read-only root, no capabilities, no new privileges, a memory limit."""
+    containers = stack.containers()
+    assert len(containers) == N_WORKERS + 3
+    for container in containers:
+        host = container.attrs["HostConfig"]
+        assert container.attrs["Config"]["User"] == "fedserum"
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert not host["CapAdd"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert host["Privileged"] is False
+        assert 0 < host["Memory"] <= 2 << 30
+
+
+@pytest.mark.parametrize("service", ["chain", "orchestrator"])
+def test_the_kernel_agrees_that_it_is_confined(stack: Stack, service: str) -> None:
+    """The process has no capability and no user id 0, and cannot write beside its source."""
+    (container,) = stack.containers(service)
+    status = container.exec_run(["cat", "/proc/1/status"]).output.decode()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == ["10001"] * 4
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    written = container.exec_run(["touch", "/written"])
+    assert written.exit_code != 0
+    assert b"Read-only file system" in written.output
+
+
+def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
+    """Nobody outside the host reaches chain or orchestrator."""
+    published = {
+        (port, binding["HostIp"])
+        for container in stack.containers()
+        for port, bindings in container.attrs["NetworkSettings"]["Ports"].items()
+        for binding in bindings or []
+    }
+    assert published == {("8545/tcp", "127.0.0.1"), ("8000/tcp", "127.0.0.1")}
+
+
+def test_no_container_sees_what_is_not_its_own(stack: Stack) -> None:
+    """No Docker socket; private data and worker keys only where workers and `prepare` are."""
+    volumes: dict[str, set[str]] = {}
+    for container in stack.containers():
+        service = container.labels["com.docker.compose.service"]
+        for mount in container.attrs["Mounts"]:
+            assert mount["Type"] == "volume" or mount["Source"] == "/dev/null", mount
+            if mount["Type"] == "volume":
+                name = mount["Name"].removeprefix(f"{stack.project}_")
+                volumes.setdefault(name, set()).add(service)
+    assert volumes == {
+        "chain": {"chain"},
+        "federation": {"prepare", "orchestrator", "worker"},
+        "orchestrator": {"prepare", "orchestrator"},
+        "workers": {"prepare", "worker"},
+    }
+
+
+def test_the_orchestrator_has_no_torch(stack: Stack) -> None:
+    """Its image answers without the training framework."""
+    (container,) = stack.containers("orchestrator")
+    done = container.exec_run(["python", "-c", "import torch"])
+    assert b"ModuleNotFoundError: No module named 'torch'" in done.output
+
+
+def test_a_killed_worker_reveals_under_the_same_identity(
+    killed: Container, settled: dict[str, Any]
+) -> None:
+    """Killed between commit and reveal, it takes up its key and journal; nobody is slashed."""
+    events = logged(killed)
+    starts = [event for event in events if event["event"] == "worker_started"]
+    assert len(starts) == 2
+    assert starts[0]["address"] == starts[1]["address"]
+    assert starts[0]["worker"] == starts[1]["worker"]
+    assert [event["event"] for event in events].count("labels_committed") == 1
+    (own,) = [w for w in settled["workers"] if w["address"] == starts[0]["address"]]
+    assert own["revealed"] is True
+    assert {worker["slashed"] for worker in settled["workers"]} == {None}
+
+
+def test_ten_workers_are_revealed_scored_and_paid(stack: Stack, settled: dict[str, Any]) -> None:
+    """The round that users see with curl; every wei of the stakes is in a reward or in the pot."""
+    assert settled["committed"] == settled["revealed"] == N_WORKERS
+    workers = settled["workers"]
+    assert len({worker["address"] for worker in workers}) == N_WORKERS
+    for worker in workers:
+        assert sum(worker["label_counts"]) <= SAMPLES
+        assert int(worker["score"]) > 0
+        assert int(worker["reward_wei"]) > 0
+    task = stack.get("/federation")["task"]
+    stake_wei = int(task["deposit_wei"]) * int(task["reward_scale_wad"]) // WAD
+    rewards_wei = sum(int(worker["reward_wei"]) for worker in workers)
+    assert int(settled["pool_wei"]) == N_WORKERS * stake_wei
+    # Both leagues were paid, so the pot holds what the divisions left.
+    assert 0 <= N_WORKERS * stake_wei - rewards_wei < N_WORKERS
+
+
+def test_workers_learn_from_the_round(settled: dict[str, Any]) -> None:
+    """Over all workers, accuracy on the test part is higher after distillation."""
+    before = [worker["top1_accuracy_before"] for worker in settled["workers"]]
+    after = [worker["top1_accuracy_after"] for worker in settled["workers"]]
+    assert sum(after) > sum(before)
+
+
+def test_workers_withdraw_and_end(stack: Stack, settled: dict[str, Any]) -> None:
+    """When the federation is closed every worker takes its money and exits 0."""
+
+    def exit_codes() -> list[int] | None:
+        states = []
+        for container in stack.containers("worker"):
+            container.reload()
+            states.append(container.attrs["State"])
+        if any(state["Running"] for state in states):
+            return None
+        return [state["ExitCode"] for state in states]
+
+    assert wait_for("ten workers to end", exit_codes, 60) == [0] * N_WORKERS
+    answer = stack.get("/federation")
+    chain = Chain(stack.rpc_url)
+    federation = Federation(chain, answer["contract"])
+    withdrawn = [
+        event.args["amount"]
+        for event in federation.events(answer["deploy_block"], names=["Withdrawn"])
+    ]
+    assert len(withdrawn) == N_WORKERS
+    deposits_wei = N_WORKERS * int(answer["task"]["deposit_wei"])
+    assert sum(withdrawn) + federation.pot() == deposits_wei
+    assert chain.balance_wei(answer["contract"]) == federation.pot()
+
+
+def test_the_chain_survives_kill_and_down(stack: Stack, settled: dict[str, Any]) -> None:
+    """Block 0, logs, receipts and what the orchestrator shows are the same afterwards."""
+
+    def memory() -> tuple[Any, ...]:
+        logs = stack.rpc("eth_getLogs", {"fromBlock": "0x0", "toBlock": "latest"})
+        hashes = sorted({log["transactionHash"] for log in logs})
+        receipts = [stack.rpc("eth_getTransactionReceipt", each) for each in hashes]
+        return stack.rpc("eth_getBlockByNumber", "0x0", False)["hash"], logs, receipts
+
+    before = memory()
+    (chain,) = stack.containers("chain")
+    chain.kill()
+    stack.compose("up", "--detach", "orchestrator")
+    assert memory() == before
+    stack.compose("down")
+    stack.compose("up", "--detach", "orchestrator")
+    assert memory() == before
+    again = wait_for("the index", lambda: stack.get("/rounds/1"), 60)
+    assert again["phase"] == "settled"
+    assert [w["reward_wei"] for w in again["workers"]] == [
+        w["reward_wei"] for w in settled["workers"]
+    ]
