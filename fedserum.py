@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
         elif verb == "orchestrator":
             from orchestrator.__main__ import run
         elif verb == "prepare":
-            from demo.identities import run
+            from demo.prepare import run
         elif verb == "demo":
             from demo.__main__ import run
         else:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from demo.display import Progress, last_step, live_view, round_lines, round_table
-from demo.identities import fund, prepare
+from demo.prepare import fund, prepare
 from demo.processes import SIGNALS, ProcessError, Processes, require_free
 from services.chain import load_account
 from services.datasets import load_labels, round_window

@@ -1,120 +1,157 @@
-"""Makes the folder of a one-host federation: ``fedserum prepare``.
+"""``fedserum prepare``: keys, members, task and data of a federation on one host.
 
-`prepare_data` deals out real data: a public set without labels, its true labels apart from it,
-a test part, and one private set for every worker, all of them disjoint.
+Fresh random keys, funded on a development chain only. In a real federation every party makes its
+own key and none of them meet in one folder.
 """
 
-from dataclasses import dataclass
+import json
+import os
+import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
+import structlog
+from eth_account import Account
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
+from eth_account.signers.local import LocalAccount
 
-from services.datasets import (
-    MNIST_DATA,
-    Dataset,
-    dirichlet_split,
-    load,
-    save_idx,
-    save_labels,
-    sha256,
-)
-from services.errors import DatasetError
+from demo.data import PreparedData, prepare_data
+from services import log as logging
+from services.chain import Chain, load_account
+from services.errors import SettingsError, WrongChainError
+from services.node import LOCAL_CHAIN_IDS
+from services.settings import DemoSettings, read_settings
+from services.task import WAD
 
-LEAST_PRIVATE_SAMPLES = 10  # of one worker: enough for a validation split
+log = structlog.get_logger()
 
-
-@dataclass(frozen=True)
-class PreparedData:
-    """What the task and the display need to know of the data.
-
-    Attributes:
-        dataset_hash: SHA-256 of the public set, ``0x…``, as the task pins it.
-        n_public: size of the public set.
-        classes: C, one more than the largest private label.
-        private_samples: number of private samples of each worker.
-    """
-
-    dataset_hash: str
-    n_public: int
-    classes: int
-    private_samples: tuple[int, ...]
+LABELS_PER_CHUNK = 11_264  # what one `aggregate` scores within a transaction's gas
+MIN_WORKERS = 4
+SPENDING_WEI = 10 * WAD  # what each account gets besides the deposit, for gas
+N_FUNDERS = 10  # development accounts that every development node starts with
 
 
-def prepare_data(
-    home: Path,
-    *,
-    workers: int,
-    samples: int,
-    rounds: int,
-    alpha: float,
-    private_source: str = MNIST_DATA,
-    public_source: str = MNIST_DATA,
-    private_samples: int = 5_000,
-    seed: int = 0,
-) -> PreparedData:
-    """Write ``public/``, ``truth/``, ``test/`` and ``workers/<i>/private/`` below ``home``.
-
-    Where both sources are the same set, its train part is cut in two, so that no public sample is
-    anybody's private one. The test part is the public source's.
-
-    Args:
-        home: the federation's folder.
-        workers: number of workers.
-        samples: m, public samples of a round.
-        rounds: number of rounds; the public set has samples·rounds samples, or all there are.
-        alpha: Dirichlet parameter of the private split; large is alike, small is skewed.
-        private_source: where private samples come from, as `services.datasets.load` takes it.
-        public_source: where public and test samples come from.
-        private_samples: private samples of all workers together.
-        seed: the same seed and sources give the same files.
+def run() -> None:
+    """Prepare the home folder, and fund its accounts.
 
     Raises:
-        DatasetError: a source cannot be read, is too small, or the two do not fit together.
+        FedserumError: a setting is wrong, data are missing, or the chain does not answer.
     """
-    if min(workers, samples, rounds, private_samples) < 1:
-        raise DatasetError(
-            f"{workers} workers, {samples} samples, {rounds} rounds, {private_samples} private "
-            "samples: each must be 1 or more"
-        )
-    private, public = load(private_source), load(public_source)
-    test = load(public_source, "t10k")
-    if private.labels is None or test.labels is None:
-        source = private_source if private.labels is None else public_source
-        raise DatasetError(f"{source}: private and test samples need labels; add the labels file")
-    if private.images.shape[1:] != public.images.shape[1:]:
-        raise DatasetError(
-            f"samples of {private_source} have shape {private.images.shape[1:]}, those of "
-            f"{public_source} {public.images.shape[1:]}; bring them to the same size"
-        )
-    _check_size(private_source, len(private), private_samples, "private samples")
-    private_order = np.random.default_rng(seed).permutation(len(private))
-    own, rest = np.split(private_order, [private_samples])
-    if sha256(private.images) == sha256(public.images):
-        left = f"besides its {private_samples} private ones, public samples of a round"
-    else:
-        rest = np.random.default_rng([seed, 1]).permutation(len(public))
-        left = "public samples of a round"
-    _check_size(public_source, len(rest), samples, left)
-    split = dirichlet_split(private.labels[own], workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
+    settings = read_settings(DemoSettings)
+    logging.configure(settings.log_level)
+    prepare(settings)
+    fund(settings.home, settings)
 
-    chosen = public.subset(rest[: samples * rounds])
-    save_idx(home / "public", Dataset(chosen.images))
-    if chosen.labels is not None:
-        save_labels(home / "truth", chosen.labels)
-    save_idx(home / "test", test, "t10k")
-    for worker, indices in enumerate(split):
-        save_idx(home / "workers" / str(worker) / "private", private.subset(own[indices]))
-    return PreparedData(
-        dataset_hash=sha256(chosen.images),
-        n_public=len(chosen),
-        classes=int(private.labels.max()) + 1,
-        private_samples=tuple(len(indices) for indices in split),
+
+def prepare(settings: DemoSettings) -> None:
+    """Write keys, data and task to the home folder, unless that has been done.
+
+    Raises:
+        DatasetError: a source is missing or too small.
+        SettingsError: the folder was prepared for another number of workers or samples.
+    """
+    home = settings.home
+    if task_file(home).exists():
+        _require_same(json.loads(task_file(home).read_text())["task"], settings)
+        log.info("home_found", home=str(home))
+        return
+    write_keys(home, settings.workers)
+    data = prepare_data(
+        home,
+        workers=settings.workers,
+        samples=settings.samples,
+        rounds=settings.rounds,
+        alpha=settings.alpha,
+        private_source=settings.private,
+        public_source=settings.public,
+        private_samples=settings.private_samples,
+        seed=settings.seed,
     )
+    write_task(home, settings, data)
+    log.info("home_prepared", home=str(home), private_samples=data.private_samples)
 
 
-def _check_size(source: str, n_found: int, n_needed: int, what: str) -> None:
-    if n_found < n_needed:
-        raise DatasetError(
-            f"{source}: {n_needed} samples are needed as {what}, but it has {n_found}; "
-            "take a larger data set, or ask for fewer samples"
+def _require_same(task: dict[str, int], settings: DemoSettings) -> None:
+    wanted = (settings.workers, settings.samples, settings.rounds)
+    found = (task["max_workers"], task["samples_per_round"], task["rounds"])
+    if found != wanted:
+        raise SettingsError(
+            f"{settings.home} was prepared for (workers, samples, rounds) {found}, but the "
+            f"settings say {wanted}; change them back, or prepare another folder (FEDSERUM_HOME)"
         )
+
+
+def task_file(home: Path) -> Path:
+    """What the orchestrator deploys; it is written last, so its presence says `prepared`."""
+    return home / "task.json"
+
+
+def write_keys(home: Path, n_workers: int) -> None:
+    """Make the key of the orchestrator and of each worker, unless it is there already."""
+    for folder in [home / "orchestrator", *_worker_folders(home, n_workers)]:
+        folder.mkdir(parents=True, exist_ok=True)
+        key_file = folder / "key"
+        if not key_file.exists():
+            descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+
+
+def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
+    """Write the task, with every worker as a member."""
+    folders = _worker_folders(home, settings.workers)
+    # A sample costs about as much by itself as one label of it.
+    chunk_samples = max(256, LABELS_PER_CHUNK // (settings.workers + 1) // 256 * 256)
+    task = {
+        "dataset_hash": data.dataset_hash,
+        "samples_per_round": settings.samples,
+        "chunk_samples": chunk_samples,
+        "classes": data.classes,
+        "min_workers": MIN_WORKERS,
+        "max_workers": settings.workers,
+        "rounds": settings.rounds,
+    }
+    members = [load_account(folder / "key").address for folder in folders]
+    content = {"task": task, "members": members, "public_samples": data.n_public}
+    temporary = home / "task.json.new"
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.replace(task_file(home))
+
+
+def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
+    """Bring every account to what it will spend, from the node's development accounts.
+
+    Raises:
+        WrongChainError: this is not a development chain.
+        ChainError: the node does not answer.
+    """
+    chain = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+    chain_id = chain.chain_id()
+    if chain_id not in LOCAL_CHAIN_IDS:
+        raise WrongChainError(
+            f"{settings.rpc_url} serves chain {chain_id}, whose accounts nobody funds for you: "
+            f"expected a development chain {LOCAL_CHAIN_IDS}; fund the keys in {home} yourself"
+        )
+    folders = [home / "orchestrator", *_worker_folders(home, settings.workers)]
+    addresses = [load_account(folder / "key").address for folder in folders]
+    needed = deposit_wei + SPENDING_WEI
+    poor = [address for address in addresses if chain.balance_wei(address) < needed // 2]
+
+    def pay(index: int) -> None:
+        # A chain client sends one transaction at a time, so every funder has its own.
+        own = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+        for address in poor[index::N_FUNDERS]:
+            own.transfer(_development_account(index), address, needed)
+
+    with ThreadPoolExecutor(N_FUNDERS) as pool:
+        list(pool.map(pay, range(N_FUNDERS)))
+
+
+def _worker_folders(home: Path, n_workers: int) -> list[Path]:
+    return [home / "workers" / str(index) for index in range(n_workers)]
+
+
+def _development_account(index: int) -> LocalAccount:
+    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
+    account: LocalAccount = Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}"))
+    return account

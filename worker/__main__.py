@@ -32,6 +32,7 @@ def run() -> None:
     logging.configure(settings.log_level)
     with claim(settings) as identity:
         structlog.contextvars.bind_contextvars(worker=identity.name)
+        settings = settings.model_copy(update={"seed": settings.seed + identity.number})
         join(identity, settings).take_part()
 
 

@@ -21,6 +21,7 @@ class Identity:
 
     Attributes:
         name: what the log calls it.
+        number: which one it is in its home folder, 0 outside one; workers differ by it in seed.
         key_file: its private key.
         state_dir: its journal and model, locked for this process.
         private_data: its own samples.
@@ -29,6 +30,7 @@ class Identity:
     """
 
     name: str
+    number: int
     key_file: Path
     state_dir: Path
     private_data: Path
@@ -69,6 +71,7 @@ def _candidates(settings: WorkerSettings) -> list[Identity]:
         return [
             Identity(
                 name=folder.name,
+                number=int(folder.name),
                 key_file=folder / "key",
                 state_dir=folder / "state",
                 private_data=folder / "private",
@@ -92,6 +95,7 @@ def _candidates(settings: WorkerSettings) -> list[Identity]:
     return [
         Identity(
             name=settings.state_dir.parent.name or settings.state_dir.name,
+            number=0,
             key_file=settings.key_file,
             state_dir=settings.state_dir,
             private_data=settings.private_data,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from conftest import ROOT, Anvil, Deployed, Opening
 
-from demo.prepare import prepare_data
+from demo.data import prepare_data
 from services.chain import Federation
 from services.datasets import load, save_idx
 from services.keeper import due, perform

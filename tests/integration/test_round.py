@@ -21,7 +21,7 @@ from local import (
     wait_until,
 )
 
-from demo.identities import fund, prepare
+from demo.prepare import fund, prepare
 from services.chain import Deployment, Federation, Phase, load_account
 from services.settings import DemoSettings
 from services.task import Task

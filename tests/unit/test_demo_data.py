@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.prepare import PreparedData, prepare_data
+from demo.data import PreparedData, prepare_data
 from services.datasets import Dataset, UInt8Array, load, load_idx, load_labels, save_idx
 from services.errors import DatasetError
 
