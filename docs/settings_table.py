@@ -1,4 +1,4 @@
-"""Print docs/settings.md from the settings themselves: `make docs` writes it, a test compares it."""
+"""Print docs/settings.md from the settings: `make docs` writes it, a test compares it."""
 
 from pydantic_settings import BaseSettings
 

@@ -70,7 +70,7 @@ class WorkerSettings(ProcessSettings):
     seed: int = Field(
         0,
         ge=0,
-        description="Seed of initialisation, split and batch order; an identity's number is added to it.",
+        description="Seed of every random choice in training; an identity adds its number.",
     )
     epochs: int = Field(
         20, gt=0, description="Passes over the private data before the first round."
