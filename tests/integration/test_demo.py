@@ -185,7 +185,8 @@ def fail_early(demo: Demo) -> str:
     """Wait until the demo fails before it has started anything; its message."""
     wait_until(lambda: demo.look() is None or not demo.command.is_running(), demo.command.said)
     assert demo.command.end() == 1, demo.command.said()
-    assert demo.started == {}
+    assert demo.left() == {}
+    assert list(demo.runs.glob("*/logs/*")) == []
     said = demo.command.said()
     assert "Traceback" not in said
     assert list(demo.runs.glob("*/home")) == []

@@ -121,7 +121,7 @@ def test_a_wrong_chain_key_or_setting_is_refused(
     assert late_party.stage.deployer.phase() is Phase.COMMIT
 
     def case(name: str, **settings: object) -> Command:
-        command = party.worker(0, **settings)
+        command = party.worker(0, state_dir=tmp_path / f"{name}-state", **settings)
         command.log_file = tmp_path / f"{name}.log"
         return command
 
