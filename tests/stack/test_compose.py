@@ -1,7 +1,7 @@
 """The containers carry a whole round; they are confined, and they come back after a kill."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
@@ -52,33 +52,29 @@ def stack(engine: docker.DockerClient, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture(scope="module")
 def killed(stack: Stack) -> Container:
     """A worker whose process was killed after it had committed, while the round was in Commit."""
+    workers = stack.containers("worker")
 
-    def opened() -> dict[str, Any] | None:
-        found: dict[str, Any] = stack.get("/rounds/1")
-        return found if len(found["workers"]) == N_WORKERS else None
-
-    def committed() -> Container | None:
-        return next((worker for worker in workers if has_logged(worker, "labels_committed")), None)
-
-    def has_logged(worker: Container, event: str) -> bool:
-        return any(line["event"] == event for line in logged(worker))
-
-    wait_for("round 1", opened, 120)
-    straggler, *workers = stack.containers("worker")
-    straggler.pause()  # so that the round cannot leave Commit
-    assert not has_logged(straggler, "labels_committed")
-    victim = wait_for("a commit", committed, 300)
-    # Below the init process; the engine restarts nothing that it killed itself.
-    done = victim.exec_run(["sh", "-c", "kill -9 $(cat /proc/1/task/1/children)"])
-    assert done.exit_code in (0, 137), done.output
-    assert stack.get("/rounds/1")["phase"] == "commit"
+    def first_with(event: str) -> Callable[[], Container | None]:
+        return lambda: next(
+            (each for each in workers if event in [line["event"] for line in logged(each)]), None
+        )
 
     def restarted() -> bool:
         victim.reload()
         return bool(victim.attrs["RestartCount"]) and victim.status == "running"
 
-    wait_for("the restart", restarted, 30)
-    straggler.unpause()
+    # Paused before it has trained, so that the round cannot leave Commit.
+    straggler = wait_for("a registration", first_with("worker_registered"), 120)
+    straggler.pause()
+    try:
+        workers.remove(straggler)
+        victim = wait_for("a commit", first_with("labels_committed"), 300)
+        # Below the init process; the engine restarts nothing that it killed itself.
+        victim.exec_run(["sh", "-c", "kill -9 $(cat /proc/1/task/1/children)"])
+        wait_for("the restart", restarted, 30)
+        assert stack.get("/rounds/1")["phase"] == "commit"
+    finally:
+        straggler.unpause()
     return victim
 
 
