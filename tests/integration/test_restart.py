@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 from conftest import Anvil, Deployed
-from local import (
-    Command,
-    Home,
-    Party,
-    parties,
-    prepare_home,
-    wait_for_transaction,
-    without_blocks,
-)
+from local import Command
+from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
 
 from services.chain import Phase
 from services.task import WAD

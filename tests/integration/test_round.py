@@ -15,11 +15,11 @@ from local import (
     PRIVATE_SAMPLES,
     SAMPLES,
     Command,
-    Party,
     commands,
     save_source,
     wait_until,
 )
+from party import Party
 
 from demo.prepare import fund, prepare
 from services.chain import Deployment, Federation, Phase, load_account

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from conftest import ETHER, Anvil, Deployed
-from local import Command, Home, Party, parties, prepare_home
+from local import Command
+from party import Home, Party, parties, prepare_home
 
 from services.chain import Phase
 from services.datasets import Dataset, load_idx, save_idx, sha256
