@@ -47,7 +47,7 @@ library Limits {
     {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
-        uint256 perGroup = (classes + 1) * (130 * bits + 330) + 400 * bits;
+        uint256 perGroup = (classes + 1) * (90 * bits + 680) + 400 * bits;
         uint256 execution = 150_000 + workers * 11_000 + groups * perGroup + assigned * 1_500
             + classes * 7_000 + 10 * size + _memoryGas(size / 16 + 4 * classes + 4 * assigned);
         return _transactionGas(size, execution);

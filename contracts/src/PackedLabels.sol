@@ -72,7 +72,7 @@ library PackedLabels {
             mask = type(uint256).max;
             for (uint256 b = planes.length; b > 0; code >>= 1) {
                 --b;
-                mask &= code & 1 == 1 ? planes.get(b) : ~planes.get(b);
+                mask &= planes.get(b) ^ ((code & 1) - 1); // the plane, or its complement for a 0
             }
         }
     }

@@ -124,6 +124,18 @@ contract LimitsTest is FederationTest {
         _requireBounds(30);
     }
 
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForRevealsOfManyGroups() public {
+        _setTask(4, 16_384, 1024, 10, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForAHundredClasses() public {
+        _setTask(4, 5120, 512, 100, 0);
+        _requireBounds(30);
+    }
+
     function test_AcceptsThePapersExperiment() public {
         _setTask(10, 40_000, 1024, 10, 0);
         task.minWorkers = 10;
