@@ -117,7 +117,7 @@ class DemoSettings(ProcessSettings):
         Path("federation"), description="Folder for keys, members, task and everybody's data."
     )
     runs: Path = Field(Path("runs"), description="Folder in which a demo leaves its record.")
-    workers: int = Field(10, ge=4, le=1024, description="Number of workers.")
+    workers: int = Field(10, ge=4, le=768, description="Number of workers.")
     samples: int = Field(10_000, gt=0, description="Public samples that a round labels, m.")
     rounds: int = Field(1, gt=0, description="Rounds until the federation closes.")
     alpha: float = Field(

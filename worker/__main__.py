@@ -7,13 +7,11 @@ import structlog
 
 from services import log as logging
 from services.chain import Chain, Federation, load_account, verify_chain, verify_contract
-from services.datasets import load_idx, sha256
-from services.errors import ContractMissingError, DatasetError, SettingsError
+from services.errors import ContractMissingError, SettingsError
 from services.settings import PREFIX, WorkerSettings, read_settings
-from services.task import Task
+from worker.data import load_data
 from worker.identity import Identity, claim
 from worker.journal import Journal
-from worker.learner import Learner, WorkerData
 from worker.protocol import Worker
 from worker.report import Reporter
 
@@ -53,15 +51,18 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     verify_contract(chain, contract, settings.code_hash)
     federation = Federation(chain, contract, account)
     task = federation.task()
-    data = _load_data(identity, task)
+    data = load_data(identity, task)
     chain_id = chain.chain_id()
     journal = Journal(identity.state_dir, chain_id, chain.genesis_hash(), federation.address)
     log.info("worker_started", address=account.address, contract=contract, chain_id=chain_id)
+    # Torch takes seconds to load: what can fail above has answered by now.
+    from worker.learner import Learner
+
     return Worker(
         federation=federation,
         account=account,
         task=task,
-        learner=Learner(data, task.classes, settings, journal.model_file),
+        learner=Learner(data, settings, journal.model_file),
         n_public=len(data.public),
         journal=journal,
         reporter=Reporter(settings.orchestrator_url, account, chain_id, federation.address),
@@ -91,23 +92,3 @@ def _ask_orchestrator(chain: Chain, settings: WorkerSettings) -> str:
                 f"({problem}); start it, or set {PREFIX}CONTRACT"
             )
         time.sleep(1.0)
-
-
-def _load_data(identity: Identity, task: Task) -> WorkerData:
-    public = load_idx(identity.public_data)
-    found = sha256(public.images)
-    if found != task.dataset_hash:
-        raise DatasetError(
-            f"{identity.public_data} is not the task's public data set: expected SHA-256 "
-            f"{task.dataset_hash}, found {found}; get the set that {task.uri[:80]} describes"
-        )
-    if len(public) < task.samples_per_round:
-        raise DatasetError(
-            f"{identity.public_data} has {len(public)} samples, but a round labels "
-            f"{task.samples_per_round}; use a larger public set, or a task with fewer samples"
-        )
-    return WorkerData(
-        private=load_idx(identity.private_data),
-        public=public,
-        test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
-    )

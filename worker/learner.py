@@ -4,17 +4,16 @@ Knows files and arrays, no chain. No private sample and no weight leaves it but 
 """
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from services.datasets import Dataset, IndexArray
-from services.errors import DatasetError, JournalError
+from services.datasets import IndexArray
+from services.errors import JournalError
 from services.settings import WorkerSettings
 from services.wire import Labels, abstain
+from worker.data import WorkerData, labels_of
 from worker.journal import write_whole
 from worker.model import build_model
 from worker.train import (
@@ -27,21 +26,6 @@ from worker.train import (
 )
 
 
-@dataclass(frozen=True)
-class WorkerData:
-    """What one worker has.
-
-    Attributes:
-        private: labelled samples that only it has.
-        public: the federation's samples, without labels.
-        test: labelled samples to measure accuracy on; None: the validation split.
-    """
-
-    private: Dataset
-    public: Dataset
-    test: Dataset | None
-
-
 class Learner:
     """One model from its first training to its last distillation.
 
@@ -51,35 +35,18 @@ class Learner:
             round.
     """
 
-    def __init__(
-        self, data: WorkerData, n_classes: int, settings: WorkerSettings, file: Path
-    ) -> None:
-        labels = data.private.labels
-        if labels is None:
-            raise DatasetError("the private data set has no labels; add its labels file")
-        if int(labels.max()) >= n_classes:
-            raise DatasetError(
-                f"the private data set has a label {int(labels.max())}, but the task has "
-                f"{n_classes} classes: expected labels 0 to {n_classes - 1}; relabel it"
-            )
-        if data.test is not None and data.test.labels is None:
-            raise DatasetError("the test data set has no labels; add its labels file")
-        shape = data.private.images.shape[1:]
-        for name, other in (("public", data.public), ("test", data.test)):
-            if other is not None and other.images.shape[1:] != shape:
-                raise DatasetError(
-                    f"private samples have shape {shape}, {name} ones {other.images.shape[1:]}; "
-                    "bring them to the same size"
-                )
+    def __init__(self, data: WorkerData, settings: WorkerSettings, file: Path) -> None:
         torch.set_num_threads(settings.threads)
-        train, validation = split_validation(labels, settings.validation_fraction, settings.seed)
+        train, validation = split_validation(
+            labels_of(data.private), settings.validation_fraction, settings.seed
+        )
         self._train = data.private.subset(train)
         self._test = data.test or data.private.subset(validation)
         self._public = data.public
-        self._n_classes = n_classes
+        self._n_classes = data.n_classes
         self._settings = settings
         self._file = file
-        self._model = build_model(n_classes, shape, settings.seed)
+        self._model = build_model(data.n_classes, data.private.images.shape[1:], settings.seed)
         self.n_private = len(data.private)
         self.accuracies: list[float] = self._load()
 
@@ -100,7 +67,12 @@ class Learner:
 
     def train(self) -> None:
         """Fit the fresh model to the private samples."""
-        fit(self._model, *_labelled(self._train), self._config(self._settings.epochs))
+        fit(
+            self._model,
+            self._train.images,
+            labels_of(self._train),
+            self._config(self._settings.epochs),
+        )
         self._keep(self._accuracy())
 
     def label(self, samples: IndexArray) -> Labels:
@@ -111,15 +83,14 @@ class Learner:
 
     def distil(self, samples: IndexArray, global_labels: Labels) -> None:
         """Learn the next round: global labels uint16 [n] of its public samples."""
-        images, labels = _labelled(self._train)
         distil(
             self._model,
             self._public.images[samples],
             global_labels,
             self._config(self._settings.distill_epochs),
             abstain=abstain(self._n_classes),
-            private_images=images,
-            private_labels=labels,
+            private_images=self._train.images,
+            private_labels=labels_of(self._train),
         )
         self._keep(self._accuracy())
 
@@ -128,7 +99,7 @@ class Learner:
         self._keep(self.accuracies[-1])
 
     def _accuracy(self) -> float:
-        return top1_accuracy(self._model, *_labelled(self._test))
+        return top1_accuracy(self._model, self._test.images, labels_of(self._test))
 
     def _config(self, epochs: int) -> TrainConfig:
         return TrainConfig(
@@ -157,9 +128,3 @@ class Learner:
                 f"{self._file} is not this worker's model ({error}); restore it, or delete it to "
                 "train anew"
             ) from error
-
-
-def _labelled(dataset: Dataset) -> tuple[Any, Any]:
-    if dataset.labels is None:
-        raise DatasetError("the test data set has no labels; add its labels file")
-    return dataset.images, dataset.labels

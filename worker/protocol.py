@@ -7,6 +7,7 @@ goes on where it was. When a call that anyone may make stays undone, the worker 
 import random
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
@@ -27,8 +28,10 @@ from services.membership import membership_proof, read_members
 from services.settings import WorkerSettings
 from services.task import Task
 from worker.journal import Entry, Journal
-from worker.learner import Learner
 from worker.report import Reporter
+
+if TYPE_CHECKING:
+    from worker.learner import Learner
 
 log = structlog.get_logger()
 
@@ -42,7 +45,7 @@ class Worker:
     federation: Federation
     account: LocalAccount
     task: Task
-    learner: Learner
+    learner: "Learner"
     n_public: int
     journal: Journal
     reporter: Reporter

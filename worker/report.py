@@ -3,13 +3,17 @@
 A courtesy to those who watch; no score depends on it, and a worker plays on without it.
 """
 
+from typing import TYPE_CHECKING
+
 import httpx
 import structlog
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from services.wire import report_message
-from worker.learner import Learner
+
+if TYPE_CHECKING:
+    from worker.learner import Learner
 
 log = structlog.get_logger()
 
@@ -29,7 +33,7 @@ class Reporter:
         self._n_reported = 0
         self._n_tried = 0
 
-    def report(self, learner: Learner) -> None:
+    def report(self, learner: "Learner") -> None:
         """Send what has not been sent; a failure is logged, and tried again at the next round."""
         if self._url is None or self._n_tried == learner.n_learnt:
             return

