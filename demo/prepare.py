@@ -11,13 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
-from eth_account import Account
-from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
-from eth_account.signers.local import LocalAccount
 
 from demo.data import PreparedData, prepare_data
 from services import log as logging
-from services.chain import Chain, load_account
+from services.accounts import development_account, load_account
+from services.chain import Chain
 from services.errors import SettingsError, WrongChainError
 from services.node import LOCAL_CHAIN_IDS
 from services.settings import DemoSettings, read_settings
@@ -141,7 +139,7 @@ def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
         # A chain client sends one transaction at a time, so every funder has its own.
         own = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
         for address in poor[index::N_FUNDERS]:
-            own.transfer(_development_account(index), address, needed)
+            own.transfer(development_account(index), address, needed)
 
     with ThreadPoolExecutor(N_FUNDERS) as pool:
         list(pool.map(pay, range(N_FUNDERS)))
@@ -149,9 +147,3 @@ def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
 
 def _worker_folders(home: Path, n_workers: int) -> list[Path]:
     return [home / "workers" / str(index) for index in range(n_workers)]
-
-
-def _development_account(index: int) -> LocalAccount:
-    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
-    account: LocalAccount = Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}"))
-    return account

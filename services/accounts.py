@@ -46,11 +46,14 @@ def load_account(key_file: Path) -> LocalAccount:
     return account
 
 
+def development_account(index: int) -> LocalAccount:
+    """One of the accounts that development nodes start with: everyone knows its key."""
+    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
+    account: LocalAccount = Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}"))
+    return account
+
+
 @cache
 def known_addresses() -> frozenset[str]:
     """Accounts of the mnemonic that anvil and Hardhat start with."""
-    seed = seed_from_mnemonic("test " * 11 + "junk", passphrase="")
-    return frozenset(
-        Account.from_key(key_from_seed(seed, f"m/44'/60'/0'/0/{index}")).address
-        for index in range(20)
-    )
+    return frozenset(development_account(index).address for index in range(20))
