@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 import stamina
 from eth_account.signers.local import LocalAccount
-from eth_typing import HexStr
+from eth_typing import BlockNumber, HexStr
 from eth_utils.crypto import keccak
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -55,6 +55,22 @@ class Receipt:
     function: str
     events: list[Event]
     created: str | None = None  # address of the contract that it created
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a contract sees of its block: the time, in unix seconds, and PREVRANDAO, 32 bytes."""
+
+    timestamp: int
+    prevrandao: bytes
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a transaction asked for: of which account (None: a new contract), with which data."""
+
+    to: str | None
+    data: bytes
 
 
 class _Transport(HTTPProvider):
@@ -122,6 +138,8 @@ def answers(contract: str = "the contract") -> Iterator[None]:
             f"what is at {contract} does not answer like a federation; check the address, and "
             "whether the chain was wiped"
         ) from error
+    except (BlockNotFound, TransactionNotFound) as error:
+        raise ChainError(f"the node does not have it, or has forgotten it: {error}") from error
     except Web3RPCError as error:
         raise ChainError(f"the node refused a request: {error.message}") from error
     except BadResponseFormat as error:
@@ -129,9 +147,10 @@ def answers(contract: str = "the contract") -> Iterator[None]:
 
 
 def _revert_data(error: ContractLogicError) -> bytes:
-    # Some nodes put words before the data, some send none.
-    data = error.data.split()[-1] if isinstance(error.data, str) else ""
-    return bytes.fromhex(data[2:]) if data.startswith("0x") else b""
+    # Some nodes wrap the data, some put words before them, some send none.
+    data: Any = error.data.get("data") if isinstance(error.data, dict) else error.data
+    last = (data.split() or [""])[-1] if isinstance(data, str) else ""
+    return bytes.fromhex(last[2:]) if last.startswith("0x") else b""
 
 
 def _typed(raw: TxReceipt, data: bytes) -> Receipt:
@@ -185,10 +204,11 @@ class Chain:
         with answers():
             return self.w3.eth.get_block("latest")["timestamp"]
 
-    def balance_wei(self, address: str) -> int:
-        """Ether of an account outside the federation, in wei."""
+    def balance_wei(self, address: str, block_number: int | None = None) -> int:
+        """Ether of an account outside the federation, in wei; now, or after a block."""
+        block = None if block_number is None else BlockNumber(block_number)
         with answers():
-            return self.w3.eth.get_balance(checked_address(address))
+            return self.w3.eth.get_balance(checked_address(address), block)
 
     def code_hash(self, address: str) -> str | None:
         """Keccak-256 of the runtime code at an address; None without code."""
@@ -201,6 +221,18 @@ class Chain:
         with answers():
             code = self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS})
         return "0x" + keccak(code).hex()
+
+    def header(self, number: int) -> Header:
+        """A block's header."""
+        with answers():
+            block = self.w3.eth.get_block(number)
+        return Header(block["timestamp"], bytes(block["mixHash"]))
+
+    def call(self, transaction_hash: str) -> Call:
+        """What an included transaction asked for."""
+        with answers():
+            transaction = self.w3.eth.get_transaction(HexStr(transaction_hash))
+        return Call(transaction.get("to"), bytes(transaction["input"]))
 
     def block_hash(self, number: int) -> str:
         """Hash of a block, which tells whether the chain was reorganised."""

@@ -13,7 +13,12 @@ import structlog
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from web3 import Web3
-from web3.exceptions import TransactionIndexingInProgress, TransactionNotFound, Web3RPCError
+from web3.exceptions import (
+    ContractLogicError,
+    TransactionIndexingInProgress,
+    TransactionNotFound,
+    Web3RPCError,
+)
 from web3.types import TxParams, TxReceipt, Wei
 
 from services.errors import InsufficientFundsError, TransactionError
@@ -101,9 +106,13 @@ def _gas_limit(w3: Web3, account: LocalAccount, request: TxParams, spare_gas: in
     _check_funds(w3, account.address, request["value"], 0, 0)
     try:
         estimate = w3.eth.estimate_gas(request)
-    except Web3RPCError as error:
+    except (ContractLogicError, Web3RPCError) as error:
+        said = _said(error)
+        # Some nodes report what runs out of gas as if the contract had refused it.
+        if isinstance(error, ContractLogicError) and "out of gas" not in said:
+            raise
         raise TransactionError(
-            f"the node cannot estimate the gas of this transaction: {_said(error)}; expected at "
+            f"the node cannot estimate the gas of this transaction: {said}; expected at "
             f"most {MAX_GAS}: make chunks smaller if it needs more"
         ) from error
     if estimate > MAX_GAS:
@@ -235,7 +244,7 @@ def _raise_cause(w3: Web3, request: TxParams, receipt: TxReceipt) -> None:
     )
 
 
-def _said(error: Web3RPCError) -> str:
+def _said(error: ContractLogicError | Web3RPCError) -> str:
     """The node's own words."""
-    response: Any = error.rpc_response or {}
-    return str(response.get("error", {}).get("message", error))
+    response: Any = getattr(error, "rpc_response", None) or {}
+    return str(response.get("error", {}).get("message", error.message))

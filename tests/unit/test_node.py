@@ -1,17 +1,25 @@
 """What the chain client makes of keys and of nodes that misbehave, without a chain."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_utils.crypto import keccak
 
-from services.chain import Chain, load_account
-from services.errors import ChainError, ChainUnreachableError, SettingsError
+from services.chain import Chain, Federation, load_account
+from services.errors import (
+    ChainError,
+    ChainUnreachableError,
+    ContractRevertError,
+    SettingsError,
+)
 
 WORKER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
 
@@ -20,7 +28,7 @@ def test_only_two_files_import_web3() -> None:
     """Every other file asks ``services.chain``."""
     root = Path(__file__).parents[2]
     files = [root / "fedserum.py"]
-    for package in ("services", "worker", "orchestrator", "demo"):
+    for package in ("services", "worker", "orchestrator", "demo", "audit"):
         files += (root / package).rglob("*.py")
     importing = {
         str(file.relative_to(root))
@@ -145,6 +153,19 @@ def test_a_refusal_by_the_node_is_no_transport_error() -> None:
     with server([refusal]) as (url, requests), pytest.raises(ChainError, match="too much"):
         Chain(url).chain_id()
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["{data}", "Reverted {data}", {"message": "", "data": "{data}"}]
+)
+def test_a_refusal_by_the_contract_is_named_however_nodes_wrap_it(wrapped: Any) -> None:
+    """Revert data come alone, after a word, or in an object, as each kind of node has it."""
+    data = "0x" + keccak(text="EmptyCommitment()")[:4].hex()
+    text = json.dumps({"code": 3, "message": "reverted", "data": wrapped}).replace("{data}", data)
+    answer = f'{{"jsonrpc": "2.0", "id": 0, "error": {text}}}'.encode()
+    with server([answer]) as (url, _), pytest.raises(ContractRevertError) as caught:
+        Federation(Chain(url), WORKER).phase()
+    assert caught.value.name == "EmptyCommitment"
 
 
 def test_no_key_of_the_development_mnemonic_is_used_on_a_real_chain() -> None:
