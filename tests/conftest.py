@@ -1,105 +1,27 @@
 """A real chain for the tests, and federations on it."""
 
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import httpx
+import nodes
 import numpy as np
 import pytest
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from nodes import Node
 
 from services import membership, wire
 from services.chain import Chain, Deployment, Federation, deploy
 from services.task import Task
 
-ROOT = Path(__file__).parents[1]
-ETHER = 10**18
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@dataclass(frozen=True)
-class Anvil:
-    """A development node of this test run."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def rpc(self, method: str, *params: Any) -> Any:
-        """One raw JSON-RPC call."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        answer = httpx.post(self.url, json=body, timeout=30).json()
-        assert "error" not in answer, answer["error"]
-        return answer["result"]
-
-    def pass_time(self, seconds: int) -> None:
-        """Let the chain's clock go on and make a block."""
-        self.rpc("evm_increaseTime", seconds)
-        self.rpc("evm_mine")
-
-    def mine_together(self, *calls: Callable[[], Any]) -> list[Future[Any]]:
-        """Run calls that send a transaction each, and put all of these into one block."""
-        self.rpc("evm_setAutomine", False)
-        with ThreadPoolExecutor(len(calls)) as threads:
-            futures = [threads.submit(call) for call in calls]
-            until = time.monotonic() + 30
-            while int(self.rpc("txpool_status")["pending"], 16) < len(calls):
-                assert time.monotonic() < until, [future.done() for future in futures]
-                time.sleep(0.02)
-            self.rpc("evm_mine")
-        self.rpc("evm_setAutomine", True)
-        return futures
-
-    def new_account(self, balance_wei: int = 100 * ETHER) -> LocalAccount:
-        """An account of its own, with ether."""
-        account: LocalAccount = Account.create()
-        self.rpc("anvil_setBalance", account.address, hex(balance_wei))
-        return account
-
-    def chain(self, **options: Any) -> Chain:
-        """A client of this node that polls often."""
-        return Chain(self.url, **{"poll_s": 0.02, **options})
-
 
 @pytest.fixture(scope="session")
-def start_anvil() -> Iterator[Callable[..., Anvil]]:
-    """Start further nodes with options of their own, e.g. ``start_anvil("--block-time", "1")``."""
-    started: list[Anvil] = []
+def start_node() -> Iterator[Callable[..., Node]]:
+    """Start further nodes, with options of ``nodes.start_node``."""
+    started: list[Node] = []
 
-    def start(*options: str) -> Anvil:
-        port = free_port()
-        process = subprocess.Popen(
-            [
-                ROOT / "node_modules/.bin/anvil",
-                "--silent",
-                "--enable-tx-gas-limit",
-                "--port",
-                str(port),
-                *options,
-            ]
-        )
-        node = Anvil(f"http://127.0.0.1:{port}", process)
-        started.append(node)
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            with suppress(httpx.TransportError):
-                node.rpc("eth_chainId")
-                return node
-            time.sleep(0.05)
-        raise TimeoutError(f"anvil does not answer at {node.url}")
+    def start(**options: Any) -> Node:
+        started.append(nodes.start_node(**options))
+        return started[-1]
 
     yield start
     for node in started:
@@ -109,9 +31,9 @@ def start_anvil() -> Iterator[Callable[..., Anvil]]:
 
 
 @pytest.fixture(scope="session")
-def anvil(start_anvil: Callable[..., Anvil]) -> Anvil:
-    """One node for the whole test run; it makes a block for every transaction."""
-    return start_anvil()
+def node(start_node: Callable[..., Node]) -> Node:
+    """One node for the whole test run."""
+    return start_node()
 
 
 @dataclass(frozen=True)
@@ -201,10 +123,10 @@ class Deployed:
 
 
 @pytest.fixture
-def federation(anvil: Anvil) -> Callable[..., Deployed]:
+def federation(node: Node) -> Callable[..., Deployed]:
     """Deploy a federation: ``federation(n_workers, node, **task_fields)``."""
 
-    def build(n_workers: int = 4, node: Anvil = anvil, **fields: Any) -> Deployed:
+    def build(n_workers: int = 4, node: Node = node, **fields: Any) -> Deployed:
         accounts = [node.new_account() for _ in range(n_workers)]
         members = [account.address for account in accounts]
         values: dict[str, Any] = {

@@ -9,10 +9,10 @@ from functools import cache
 
 import numpy as np
 from comparison import compare_numpy, compare_ring, compare_round
-from conftest import Anvil
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from nodes import Node
 from scenario import Chunks, Scenario, as_codes, is_void, readable
 
 from services import assignment, mechanism, wire
@@ -30,11 +30,11 @@ def accounts(n: int) -> list[LocalAccount]:
     return [Account.from_key(keccak(b"player %d" % i)) for i in range(n)]
 
 
-def found(node: Anvil, scenario: Scenario) -> dict[str, Federation]:
+def found(node: Node, scenario: Scenario) -> dict[str, Federation]:
     """Deploy a federation, register everybody, and return each worker's view of it."""
     players, chain = accounts(scenario.n), node.chain(poll_s=0.01)
     for player in players:
-        node.rpc("anvil_setBalance", player.address, hex(MOST_ETHER_WEI))
+        node.set_balance(player.address, MOST_ETHER_WEI)
     members = [player.address for player in players]
     task = Task(
         members_root=members_root(members),
@@ -60,7 +60,7 @@ def found(node: Anvil, scenario: Scenario) -> dict[str, Federation]:
     return workers
 
 
-def play(node: Anvil, scenario: Scenario) -> list[Outcome]:
+def play(node: Node, scenario: Scenario) -> list[Outcome]:
     """Play all rounds, compare everything, withdraw everything; one outcome per round played."""
     workers = found(node, scenario)
     anyone = next(iter(workers.values()))
@@ -146,7 +146,7 @@ def take_turns(
 
 
 def commit_and_reveal(
-    node: Anvil,
+    node: Node,
     scenario: Scenario,
     number: int,
     ring: list[Federation],
@@ -188,7 +188,7 @@ def commit_and_reveal(
 
 
 def aggregate_and_settle(
-    node: Anvil, scenario: Scenario, number: int, ring: list[Federation], turns: list[Turn]
+    node: Node, scenario: Scenario, number: int, ring: list[Federation], turns: list[Turn]
 ) -> None:
     """Anyone supplies the revealed labels of every chunk, last chunk first, and settles."""
     if is_void(scenario, turns, COMMITTED) or is_void(scenario, turns, (Conduct.REVEALED,)):
@@ -219,7 +219,7 @@ def aggregate_and_settle(
     keeper.settle()
 
 
-def pass_deadline(node: Anvil, federation: Federation) -> None:
+def pass_deadline(node: Node, federation: Federation) -> None:
     """Move the chain's clock to the phase's deadline, to the second."""
     node.rpc("evm_setNextBlockTimestamp", federation.deadline())
     node.rpc("evm_mine")

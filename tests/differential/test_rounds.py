@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 from comparison import compare_ring
-from conftest import Anvil
 from federation_play import found, play
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from nodes import Node
 from scenario import Scenario
 
 from services.mechanism import WAD, Conduct
@@ -17,9 +17,9 @@ WITHHELD, MISCOUNTED = Conduct.WITHHELD, Conduct.MISCOUNTED
 
 
 @pytest.fixture(scope="module")
-def node(start_anvil: Callable[..., Anvil]) -> Anvil:
+def node(start_node: Callable[..., Node]) -> Node:
     """A node of its own: these tests move its clock by months."""
-    return start_anvil()
+    return start_node()
 
 
 @st.composite
@@ -57,7 +57,7 @@ def scenarios(draw: st.DrawFn, peering: int, committee: int) -> Scenario:
 
 @pytest.mark.parametrize("committee", [0, 2, 4])
 @pytest.mark.parametrize("peering", [0, 1])
-def test_whole_federations_agree(node: Anvil, peering: int, committee: int) -> None:
+def test_whole_federations_agree(node: Node, peering: int, committee: int) -> None:
     """Any mix of labels, idlers, leavers, withholders and wrong counts, over several rounds."""
 
     @seed(10 * committee + peering)
@@ -80,7 +80,7 @@ def everyone(n: int, *exceptions: Conduct) -> tuple[Conduct, ...]:
     return exceptions + (REVEALED,) * (n - len(exceptions))
 
 
-def test_a_worker_with_nothing_left_drops_out(node: Anvil) -> None:
+def test_a_worker_with_nothing_left_drops_out(node: Node) -> None:
     """λ = 1 takes an idle worker's whole balance: round 2 has one worker less and is smaller."""
     conducts = (everyone(6, IDLE), everyone(6))
     first, second = play(
@@ -90,7 +90,7 @@ def test_a_worker_with_nothing_left_drops_out(node: Anvil) -> None:
     assert len(second.scores) == 5
 
 
-def test_void_rounds_agree_however_they_come_about(node: Anvil) -> None:
+def test_void_rounds_agree_however_they_come_about(node: Node) -> None:
     """Too few or one-sided commits, thirty days of silence, one-sided and too few reveals."""
     conducts = (
         everyone(10, *[IDLE] * 7),
@@ -104,7 +104,7 @@ def test_void_rounds_agree_however_they_come_about(node: Anvil) -> None:
     assert [outcome.is_void for outcome in outcomes] == [True] * 5
 
 
-def test_early_agreement_closes_and_shares_the_pot(node: Anvil) -> None:
+def test_early_agreement_closes_and_shares_the_pot(node: Node) -> None:
     """Perfect workers agree in round 1 of 3; the pot's rest after the division stays."""
     conducts = (everyone(5),) * 3
     scenario = Scenario(
@@ -114,7 +114,7 @@ def test_early_agreement_closes_and_shares_the_pot(node: Anvil) -> None:
     assert outcome.agreement_wad == WAD
 
 
-def test_scores_that_earn_nothing_give_the_stakes_back(node: Anvil) -> None:
+def test_scores_that_earn_nothing_give_the_stakes_back(node: Node) -> None:
     """A prohibitive β and total abstention: nobody is paid, the pot carries over."""
     for peering, abstaining in ((0, 0.5), (1, 1.0)):
         scenario = Scenario(
@@ -132,24 +132,24 @@ def test_scores_that_earn_nothing_give_the_stakes_back(node: Anvil) -> None:
         assert outcome.pot_wei == 99
 
 
-def test_a_thousand_classes_agree(node: Anvil) -> None:
+def test_a_thousand_classes_agree(node: Node) -> None:
     """Ten bit planes, most classes unseen: no division by a class that nobody gave."""
     play(node, Scenario(4, 100, (everyone(4),), (0,), classes=1000))
 
 
-def test_chunks_of_several_groups_agree(node: Anvil) -> None:
+def test_chunks_of_several_groups_agree(node: Node) -> None:
     """512 samples a chunk, the last one ragged within its second group."""
     play(node, Scenario(5, 512 + 300, (everyone(5, WITHHELD),), (0,), chunk_samples=512))
 
 
-def test_seventeen_peers_agree(node: Anvil) -> None:
+def test_seventeen_peers_agree(node: Node) -> None:
     """Beyond 16 peers a vote's weight is rounded, on both sides alike."""
     scenario = Scenario(18, 60, (everyone(18),), (0,), classes=3, peering=0, abstaining=0.05)
     play(node, scenario)
 
 
 @pytest.mark.parametrize(("n", "committee"), [(16, 4), (17, 8), (33, 6)])
-def test_larger_rings_agree(node: Anvil, n: int, committee: int) -> None:
+def test_larger_rings_agree(node: Node, n: int, committee: int) -> None:
     """Committees and leagues at ring sizes around powers of two, where cycles are walked."""
     chunks = 2 * n // committee + 3
     scenario = Scenario(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import ROOT
+from nodes import ROOT
 
 from services.datasets import load, save_idx
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import Anvil, Deployed, Opening
+from conftest import Deployed, Opening
 from local import PRIVATE_SAMPLES, SAMPLES, Command, commands, save_source, wait_until
+from nodes import Node
 
 from demo.data import prepare_data
 from services.chain import Federation
@@ -32,7 +33,7 @@ class Party:
         processes: members that are processes, by index.
     """
 
-    node: Anvil
+    node: Node
     stage: Deployed
     home: Path
     folder: Path
@@ -153,7 +154,7 @@ def prepare_home(folder: Path) -> Home:
 
 @contextmanager
 def parties(
-    node: Anvil, federation: Callable[..., Deployed], home: Home, folder: Path
+    node: Node, federation: Callable[..., Deployed], home: Home, folder: Path
 ) -> Iterator[Callable[..., Party]]:
     """Deploy federations of four, ``build(**task_fields)``; at the end no command runs."""
     with commands(folder) as make:
@@ -171,7 +172,7 @@ def parties(
 
 
 @contextmanager
-def without_blocks(node: Anvil) -> Iterator[None]:
+def without_blocks(node: Node) -> Iterator[None]:
     """Transactions wait in the node's pool; at the end a block takes them."""
     node.rpc("evm_setAutomine", False)
     try:
@@ -181,8 +182,6 @@ def without_blocks(node: Anvil) -> Iterator[None]:
         node.rpc("evm_setAutomine", True)
 
 
-def wait_for_transaction(node: Anvil) -> None:
+def wait_for_transaction(node: Node) -> None:
     """Wait until a transaction is in the node's pool."""
-    wait_until(
-        lambda: int(node.rpc("txpool_status")["pending"], 16), lambda: "no transaction was sent"
-    )
+    wait_until(lambda: len(node.pending()), lambda: "no transaction was sent")

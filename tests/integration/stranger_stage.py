@@ -25,17 +25,17 @@ GWEI = 10**9
 class Stage:
     """One federation and its strangers; deploys it."""
 
-    def __init__(self, anvil: Any, n_strangers: int, **fields: Any) -> None:
-        self.anvil = anvil
+    def __init__(self, node: Any, n_strangers: int, **fields: Any) -> None:
+        self.node = node
         cached = {RPCEndpoint("eth_chainId")}
-        provider = HTTPProvider(anvil.url, cache_allowed_requests=True, cacheable_requests=cached)
+        provider = HTTPProvider(node.url, cache_allowed_requests=True, cacheable_requests=cached)
         self.w3 = Web3(provider)
         self.accounts: dict[str, LocalAccount] = {}
         for _ in range(n_strangers):
-            account = anvil.new_account()
+            account = node.new_account()
             self.accounts[account.address] = account
         self.members = list(self.accounts)
-        self.outsider: LocalAccount = anvil.new_account()
+        self.outsider: LocalAccount = node.new_account()
         values = {
             "members_root": members_tree(self.members)[0],
             "dataset_hash": b"\x11" * 32,
@@ -108,7 +108,7 @@ class Stage:
 
     def pass_deadline(self) -> None:
         """Wait until the phase's window is over and end it; anybody may."""
-        self.anvil.pass_time(self.show("deadline") - self.clock())
+        self.node.pass_time(self.show("deadline") - self.clock())
         self.send(self.outsider, self.contract.functions.advance())
 
     def check_money(self) -> None:

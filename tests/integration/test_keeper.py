@@ -31,7 +31,7 @@ def majority(rows: list[Any], classes: int) -> Any:
     return np.where(votes.sum(1) > 0, votes.argmax(1), wire.abstain(classes))
 
 
-def test_a_keeper_carries_a_round_to_its_end(anvil: Any, federation: Callable[..., Any]) -> None:
+def test_a_keeper_carries_a_round_to_its_end(node: Any, federation: Callable[..., Any]) -> None:
     """From the reveals on, one keeper with nothing but node and address closes the federation."""
     stage = federation(5, samples_per_round=1100, chunk_samples=512)
     stage.register_all()
@@ -40,7 +40,7 @@ def test_a_keeper_carries_a_round_to_its_end(anvil: Any, federation: Callable[..
     for worker, opening in zip(stage.workers, openings, strict=True):
         stage.reveal(worker, opening)
 
-    keeper = Federation(anvil.chain(), stage.deployment.contract, anvil.new_account())
+    keeper = Federation(node.chain(), stage.deployment.contract, node.new_account())
     receipts = keep(keeper)
 
     assert [receipt.function for receipt in receipts] == ["aggregate"] * 3 + ["settle"]
@@ -63,14 +63,14 @@ def test_a_keeper_carries_a_round_to_its_end(anvil: Any, federation: Callable[..
 
 
 def test_a_keeper_ends_phases_whose_deadline_passed(
-    anvil: Any, federation: Callable[..., Any]
+    node: Any, federation: Callable[..., Any]
 ) -> None:
     """Registration, Commit and Reveal end by `advance`; who withheld is slashed and skipped."""
     stage = federation(6, max_workers=8, committee=2, samples_per_round=2100)
     stage.register_all()
     duty = Duty("advance", 0, Phase.REGISTRATION)
     assert due(stage.deployer) is None
-    anvil.pass_time(stage.task.registration_seconds)
+    node.pass_time(stage.task.registration_seconds)
     assert due(stage.deployer) == duty
     assert perform(stage.deployer, duty) is not None
 
@@ -80,13 +80,13 @@ def test_a_keeper_ends_phases_whose_deadline_passed(
     for worker, opening in zip(active, openings, strict=True):
         worker.commit(opening.commitment)
     assert due(stage.deployer) is None
-    anvil.pass_time(stage.task.commit_seconds)
+    node.pass_time(stage.task.commit_seconds)
     assert [receipt.function for receipt in keep(stage.deployer)] == ["advance"]
 
     withholder, *honest = active
     for worker, opening in zip(honest, openings[1:], strict=True):
         stage.reveal(worker, opening)
-    anvil.pass_time(stage.task.reveal_seconds)
+    node.pass_time(stage.task.reveal_seconds)
     functions = [receipt.function for receipt in keep(stage.deployer)]
 
     assert functions == ["advance"] + ["aggregate"] * 9 + ["settle"]
@@ -96,10 +96,10 @@ def test_a_keeper_ends_phases_whose_deadline_passed(
 
 
 def test_two_keepers_in_one_block_are_no_error(
-    start_anvil: Callable[..., Any], federation: Callable[..., Any]
+    start_node: Callable[..., Any], federation: Callable[..., Any]
 ) -> None:
     """Both send the same call; one succeeds, and the other sees that what was due is done."""
-    node = start_anvil()
+    node = start_node()
     stage = federation(4, node)
     stage.register_all()
     for worker, opening in zip(stage.workers, stage.commit_all(), strict=True):
@@ -125,12 +125,12 @@ def test_what_was_done_long_ago_is_no_error(federation: Callable[..., Any]) -> N
     assert perform(stage.deployer, Duty("advance", 0, Phase.REGISTRATION)) is None
 
 
-def test_a_keeper_that_cannot_pay_says_so(anvil: Any, federation: Callable[..., Any]) -> None:
+def test_a_keeper_that_cannot_pay_says_so(node: Any, federation: Callable[..., Any]) -> None:
     """What is still due and fails is an error, not a lost race."""
     stage = federation(4, max_workers=5)
     stage.register_all()
-    anvil.pass_time(stage.task.registration_seconds)
-    poor = Federation(anvil.chain(), stage.deployment.contract, anvil.new_account(balance_wei=1))
+    node.pass_time(stage.task.registration_seconds)
+    poor = Federation(node.chain(), stage.deployment.contract, node.new_account(balance_wei=1))
     duty = due(poor)
     assert duty == Duty("advance", 0, Phase.REGISTRATION)
     with pytest.raises(InsufficientFundsError):

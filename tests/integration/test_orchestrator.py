@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from conftest import ROOT, Anvil, Deployed, free_port
+from conftest import Deployed
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from nodes import ROOT, Node, free_port
 
 from services import wire
 from services.chain import Deployment, Federation
@@ -118,7 +119,7 @@ class Process:
         assert self.running.returncode == 1, errors
         return errors.splitlines()[-1]
 
-    def deployed(self, node: Anvil) -> Deployed:
+    def deployed(self, node: Node) -> Deployed:
         """The workers' side of the federation that it deployed."""
         view = self.get("/federation").json()
         chain, contract = node.chain(), view["contract"]
@@ -136,11 +137,11 @@ Prepare = Callable[..., Process]
 
 
 @pytest.fixture
-def prepare(anvil: Anvil, tmp_path: Path) -> Iterator[Prepare]:
+def prepare(node: Node, tmp_path: Path) -> Iterator[Prepare]:
     """Make an orchestrator's folder: ``prepare(node, **task_fields)``."""
     made: list[Process] = []
 
-    def build(node: Anvil = anvil, **fields: Any) -> Process:
+    def build(node: Node = node, **fields: Any) -> Process:
         home = tmp_path / str(len(made))
         home.mkdir()
         members = [node.new_account() for _ in range(4)]
@@ -203,11 +204,11 @@ def is_problem(answer: httpx.Response, status: int) -> str:
     return str(problem["detail"])
 
 
-def test_a_federation_is_kept_and_shown_to_its_end(anvil: Anvil, prepare: Prepare) -> None:
+def test_a_federation_is_kept_and_shown_to_its_end(node: Node, prepare: Prepare) -> None:
     """The keeper carries two rounds; every figure is the contract's; a restart shows the same."""
     process = prepare()
     process.start_ready()
-    deployed = process.deployed(anvil)
+    deployed = process.deployed(node)
     contract = deployed.deployer
     assert process.get("/federation").json()["phase"] == "registration"
     deployed.register_all()
@@ -276,11 +277,11 @@ def test_a_federation_is_kept_and_shown_to_its_end(anvil: Anvil, prepare: Prepar
     )
 
 
-def test_events_are_streamed_and_resumed(anvil: Anvil, prepare: Prepare) -> None:
+def test_events_are_streamed_and_resumed(node: Node, prepare: Prepare) -> None:
     """A new reader gets every event from the first on; Last-Event-ID goes on behind that one."""
     process = prepare()
     process.start_ready()
-    deployed = process.deployed(anvil)
+    deployed = process.deployed(node)
     deployed.register_all()
     openings = deployed.commit_all()
     deployed.reveal(deployed.workers[0], openings[0])
@@ -296,11 +297,11 @@ def test_events_are_streamed_and_resumed(anvil: Anvil, prepare: Prepare) -> None
     is_problem(process.get("/events", **{"Last-Event-ID": "yesterday"}), 422)
 
 
-def test_reports_are_checked_and_survive_a_restart(anvil: Anvil, prepare: Prepare) -> None:
+def test_reports_are_checked_and_survive_a_restart(node: Node, prepare: Prepare) -> None:
     """Only the worker itself, registered and on the roster, can say what its accuracy is."""
     process = prepare()
     process.start_ready()
-    deployed = process.deployed(anvil)
+    deployed = process.deployed(node)
     deployed.register_all()
     process.wait_for_round(1, "commit")
     member, other = process.members[:2]
@@ -345,11 +346,11 @@ def test_reports_are_checked_and_survive_a_restart(anvil: Anvil, prepare: Prepar
     assert (worker["private_samples"], worker["model"]) == (1000, "LeNet-5")
 
 
-def test_only_the_token_pokes_the_keeper(anvil: Anvil, prepare: Prepare) -> None:
+def test_only_the_token_pokes_the_keeper(node: Node, prepare: Prepare) -> None:
     """With the loop switched off, a poke makes the due call; without the token nothing happens."""
     process = prepare()
     process.start_ready(FEDSERUM_KEEPER="false")
-    deployed = process.deployed(anvil)
+    deployed = process.deployed(node)
     deployed.register_all()
 
     def poke(**headers: str) -> httpx.Response:
@@ -364,7 +365,7 @@ def test_only_the_token_pokes_the_keeper(anvil: Anvil, prepare: Prepare) -> None
     openings = deployed.commit_all()
     for worker, opening in zip(deployed.workers[:3], openings[:3], strict=True):
         deployed.reveal(worker, opening)
-    anvil.pass_time(deployed.task.reveal_seconds)
+    node.pass_time(deployed.task.reveal_seconds)
     kept = poke(**bearer).json()
     assert kept["function"] == "advance"
     assert kept["gas_used"] == deployed.chain.receipt(kept["transaction_hash"]).gas_used
@@ -384,14 +385,14 @@ def test_only_the_token_pokes_the_keeper(anvil: Anvil, prepare: Prepare) -> None
 
 
 def test_a_crash_while_deploying_leads_to_one_federation(
-    start_anvil: Callable[..., Anvil], prepare: Prepare
+    start_node: Callable[..., Node], prepare: Prepare
 ) -> None:
     """Killed with the transaction pending, it takes up that very deployment after a restart."""
-    node = start_anvil("--no-mining")
+    node = start_node(mines=False)
     process = prepare(node)
     process.start()
     until = time.monotonic() + 20
-    while time.monotonic() < until and not node.rpc("txpool_content")["pending"]:
+    while time.monotonic() < until and not node.pending():
         time.sleep(0.05)
     process.kill()
     intended = json.loads(process.record.read_text())
@@ -406,13 +407,13 @@ def test_a_crash_while_deploying_leads_to_one_federation(
     assert node.rpc("eth_getTransactionCount", deployer, "latest") == "0x1"
 
 
-def test_a_contract_that_vanishes_ends_it(anvil: Anvil, prepare: Prepare) -> None:
+def test_a_contract_that_vanishes_ends_it(node: Node, prepare: Prepare) -> None:
     """Also while it runs; the cause is its last word, and the same again at the next start."""
     process = prepare()
     process.start_ready()
     contract = process.get("/federation").json()["contract"]
-    anvil.rpc("anvil_setCode", contract, "0x")
-    anvil.rpc("evm_mine")
+    node.set_code(contract, "0x")
+    node.rpc("evm_mine")
     message = process.fail()
     assert str(process.record) in message
     assert "no code" in message
@@ -420,9 +421,9 @@ def test_a_contract_that_vanishes_ends_it(anvil: Anvil, prepare: Prepare) -> Non
     assert process.fail() == message
 
 
-def test_a_reorganisation_is_followed(start_anvil: Callable[..., Anvil], prepare: Prepare) -> None:
+def test_a_reorganisation_is_followed(start_node: Callable[..., Node], prepare: Prepare) -> None:
     """What the chain forgets, the answers forget."""
-    node = start_anvil()
+    node = start_node()
     process = prepare(node)
     process.start_ready()
     deployed = process.deployed(node)
@@ -449,12 +450,12 @@ def test_it_answers_before_the_chain_does(prepare: Prepare) -> None:
     command = [ROOT / "node_modules/.bin/anvil", "--silent", "--port", str(port)]
     with subprocess.Popen(command) as node:
         try:
-            late = Anvil(f"http://127.0.0.1:{port}", node)
+            late = Node(f"http://127.0.0.1:{port}", node)
             until = time.monotonic() + 20
             while time.monotonic() < until:
                 with suppress(httpx.TransportError):
                     deployer = Account.from_key((process.home / "key").read_text())
-                    late.rpc("anvil_setBalance", deployer.address, hex(10**20))
+                    late.set_balance(deployer.address, 10**20)
                     break
             process.wait_for("/ready", lambda found: found.status_code == 200)
             node.send_signal(signal.SIGSTOP)
@@ -465,10 +466,10 @@ def test_it_answers_before_the_chain_does(prepare: Prepare) -> None:
             node.kill()
 
 
-def test_a_port_in_use_ends_it(anvil: Anvil, prepare: Prepare) -> None:
+def test_a_port_in_use_ends_it(node: Node, prepare: Prepare) -> None:
     """It says so before it deploys anything."""
     process = prepare()
-    process.start(FEDSERUM_PORT=anvil.url.rpartition(":")[2])
+    process.start(FEDSERUM_PORT=node.url.rpartition(":")[2])
     message = process.fail()
     assert "in use" in message
     assert "FEDSERUM_PORT" in message

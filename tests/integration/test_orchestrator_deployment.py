@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Anvil
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from nodes import Node
 
 from orchestrator.deployment import FILE_NAME, Record, open_deployment, read_task
 from services.chain import Chain, Federation
@@ -63,9 +63,9 @@ class Home:
 
 
 @pytest.fixture
-def home(anvil: Anvil, tmp_path: Path) -> Home:
+def home(node: Node, tmp_path: Path) -> Home:
     """A folder to deploy from."""
-    made = Home(anvil.chain(), anvil.new_account(), tmp_path)
+    made = Home(node.chain(), node.new_account(), tmp_path)
     made.write_task()
     return made
 
@@ -93,10 +93,10 @@ def test_a_deployment_included_after_a_crash_is_taken_up(home: Home) -> None:
     assert home.n_sent() == 1
 
 
-def test_a_deployment_that_was_never_sent_is_made(home: Home, anvil: Anvil) -> None:
+def test_a_deployment_that_was_never_sent_is_made(home: Home, node: Node) -> None:
     """A crash between writing and sending leaves a record that the chain knows nothing of."""
     record = home.open()
-    other = Home(home.chain, anvil.new_account(), home.folder)
+    other = Home(home.chain, node.new_account(), home.folder)
     unsent = record.model_copy(
         update={
             "contract": Account.create().address,
@@ -114,24 +114,22 @@ def test_a_deployment_that_was_never_sent_is_made(home: Home, anvil: Anvil) -> N
     assert other.open() == made
 
 
-def test_another_chain_is_noticed(home: Home, start_anvil: Callable[..., Anvil]) -> None:
+def test_another_chain_is_noticed(home: Home, start_node: Callable[..., Node]) -> None:
     """A wiped chain has another genesis; the record is named and stays as it was."""
     home.open()
     content = home.record.read_text()
-    # Anvil's genesis carries its start time.
-    other = start_anvil("--timestamp", "1700000000")
+    # A node's genesis carries its start time.
+    other = start_node(born=1700000000)
     with pytest.raises(WrongChainError, match=f"{home.record}.*genesis.*move the file away"):
         home.open(other.chain())
     assert home.record.read_text() == content
 
 
 @pytest.mark.parametrize("code", ["0x", "0x60006000f3"])
-def test_a_contract_that_is_gone_or_replaced_is_noticed(
-    home: Home, anvil: Anvil, code: str
-) -> None:
+def test_a_contract_that_is_gone_or_replaced_is_noticed(home: Home, node: Node, code: str) -> None:
     """No code, or other code, at the recorded address: the record is named."""
     record = home.open()
-    anvil.rpc("anvil_setCode", record.contract, code)
+    node.set_code(record.contract, code)
     with pytest.raises(ContractMissingError, match=f"{home.record}.*{record.code_hash}"):
         home.open()
     assert home.n_sent() == 1

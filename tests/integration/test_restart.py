@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Anvil, Deployed
+from conftest import Deployed
 from local import Command
+from nodes import Node
 from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
 
 from services.chain import Phase
@@ -28,10 +29,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture
 def build(
-    anvil: Anvil, federation: Callable[..., Deployed], home: Home, tmp_path: Path
+    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
 ) -> Iterator[Callable[..., Party]]:
     """Federations of which some members are processes."""
-    with parties(anvil, federation, home, tmp_path) as build:
+    with parties(node, federation, home, tmp_path) as build:
         yield build
 
 
@@ -87,7 +88,7 @@ def test_killed_with_its_commit_under_way_it_keeps_labels_and_salt(
         path = party.journal()
         assert path is not None
         journal = path.read_bytes()
-        party.node.rpc("anvil_dropAllTransactions")
+        party.node.drop_pending()
 
         worker.start()
         wait_for_transaction(party.node)

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import ETHER, Anvil, Deployed, free_port
+from conftest import Deployed
 from local import (
     PRIVATE_SAMPLES,
     SAMPLES,
@@ -19,6 +19,7 @@ from local import (
     save_source,
     wait_until,
 )
+from nodes import ETHER, Node, free_port
 from party import Party
 
 from demo.prepare import fund, prepare
@@ -34,7 +35,7 @@ STAKE_WEI = ETHER // 2  # the task's deposit times its reward scale
 class Host:
     """A prepared folder on this host, and its orchestrator."""
 
-    node: Anvil
+    node: Node
     home: Path
     make: Callable[..., Command]
     orchestrator: Command
@@ -78,13 +79,13 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def prepared(anvil: Anvil, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `fedserum prepare` leaves: keys with funds, data, task."""
     source = str(save_source(tmp_path_factory.mktemp("source")))
     home = tmp_path_factory.mktemp("prepared") / "home"
     settings = DemoSettings(
         home=home,
-        rpc_url=anvil.url,
+        rpc_url=node.url,
         poll_s=0.05,
         workers=N_WORKERS,
         samples=SAMPLES,
@@ -98,7 +99,7 @@ def prepared(anvil: Anvil, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def host(anvil: Anvil, prepared: Path, tmp_path: Path) -> Iterator[Host]:
+def host(node: Node, prepared: Path, tmp_path: Path) -> Iterator[Host]:
     """A host with a fresh copy of the prepared folder."""
     home, port = tmp_path / "home", free_port()
     shutil.copytree(prepared, home)
@@ -106,14 +107,14 @@ def host(anvil: Anvil, prepared: Path, tmp_path: Path) -> Iterator[Host]:
         orchestrator = make(
             "orchestrator",
             "orchestrator",
-            rpc_url=anvil.url,
+            rpc_url=node.url,
             key_file=home / "orchestrator" / "key",
             state_dir=home / "orchestrator",
             task_file=home / "task.json",
             port=port,
             poll_s=0.2,
         )
-        yield Host(anvil, home, make, orchestrator, f"http://127.0.0.1:{port}")
+        yield Host(node, home, make, orchestrator, f"http://127.0.0.1:{port}")
 
 
 def test_a_round_by_processes_pays_everyone_who_worked(host: Host) -> None:
@@ -206,11 +207,11 @@ def test_without_the_orchestrator_workers_settle_the_round(host: Host, tmp_path:
 
 
 def test_a_worker_whose_node_is_on_another_chain_stops(
-    host: Host, tmp_path: Path, start_anvil: Callable[..., Anvil]
+    host: Host, tmp_path: Path, start_node: Callable[..., Node]
 ) -> None:
     """The orchestrator's chain and the worker's are compared before the contract is believed."""
     host.start_orchestrator()
-    other = start_anvil("--chain-id", "424242")
+    other = start_node(chain_id=424242)
     worker = host.party(tmp_path).worker()
     del worker.settings["contract"]
     worker.start(rpc_url=other.url, orchestrator_url=host.url)

@@ -107,10 +107,10 @@ def play_round(stage: Stage, play: Play) -> None:
 
 
 @pytest.mark.parametrize("name", PLAYS)
-def test_the_page_is_enough_to_take_part(anvil: Any, name: str) -> None:
+def test_the_page_is_enough_to_take_part(node: Any, name: str) -> None:
     """From registration to the last withdrawal the contract shows what strangers compute."""
     play = PLAYS[name]
-    stage = Stage(anvil, play.n_strangers, **play.task)
+    stage = Stage(node, play.n_strangers, **play.task)
     stage.register()
     n_rounds = 0
     while stage.show("phase") != CLOSED:

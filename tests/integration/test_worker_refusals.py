@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ETHER, Anvil, Deployed
+from conftest import Deployed
 from local import Command
+from nodes import ETHER, Node
 from party import Home, Party, parties, prepare_home
 
 from services.chain import Phase
@@ -26,10 +27,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture
 def build(
-    anvil: Anvil, federation: Callable[..., Deployed], home: Home, tmp_path: Path
+    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
 ) -> Iterator[Callable[..., Party]]:
     """Federations of which some members are processes."""
-    with parties(anvil, federation, home, tmp_path) as build:
+    with parties(node, federation, home, tmp_path) as build:
         yield build
 
 
@@ -110,7 +111,7 @@ def test_a_wrong_chain_key_or_setting_is_refused(
     """Each names what was expected, what was found and what to do."""
     party = build()
     poor = party.worker(1)
-    party.node.rpc("anvil_setBalance", party.address(1), hex(ETHER // 2))
+    party.node.set_balance(party.address(1), ETHER // 2)
     stranger = party.worker(2)
     account = party.node.new_account()
     Path(str(stranger.settings["key_file"])).write_text(account.key.hex())

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import docker
 import httpx
-from conftest import ROOT, free_port
 from docker.models.containers import Container
+from nodes import ROOT, free_port
 
 N_WORKERS = 10
 SAMPLES = 1024

@@ -1,18 +1,20 @@
 """The invariants of the house that an import scan or a look at the files can see."""
 
 import ast
+import re
 import runpy
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("services", "worker", "orchestrator", "demo")
+PACKAGES = ("services", "worker", "orchestrator", "demo", "audit")
 ALLOWED = {
     "services": {"services"},
     "worker": {"services", "worker"},
     "orchestrator": {"services", "orchestrator"},
     "demo": {"services", "demo"},
+    "audit": {"services", "audit"},
 }
 WEB3_FILES = {"services/chain.py", "services/node.py", "services/transactions.py"}
 WEB3_FILES |= {"services/interface.py"}
@@ -34,7 +36,7 @@ def _files(package: str) -> list[Path]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_meet_only_on_the_chain_and_over_http(package: str) -> None:
-    """Services import no sibling; worker, orchestrator and demo import only services."""
+    """Services import no sibling; worker, orchestrator, demo and audit import only services."""
     for path in _files(package):
         siblings = _imports(path) & set(PACKAGES)
         assert siblings <= ALLOWED[package], f"{path} imports {siblings}"
@@ -49,6 +51,13 @@ def test_only_the_chain_files_import_web3() -> None:
         if "web3" in _imports(path)
     }
     assert found <= WEB3_FILES
+
+
+def test_no_program_calls_what_only_development_nodes_have() -> None:
+    """Any node will do: such methods are for the tests alone."""
+    methods = re.compile(r"[\"'](anvil|hardhat|evm|debug|txpool)_\w+[\"']")
+    for path in [path for package in PACKAGES for path in _files(package)]:
+        assert not methods.findall(path.read_text(encoding="utf-8")), path
 
 
 def test_the_orchestrator_has_no_torch() -> None:

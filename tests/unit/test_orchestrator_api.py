@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import ROOT
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from nodes import ROOT
 from pydantic import SecretStr, ValidationError
 
 from orchestrator.app import create_app, read_token
