@@ -1,6 +1,6 @@
 """The `fedserum` command: names every verb and hands over.
 
-Settings come from environment variables (docs/settings.md); a verb takes no arguments.
+Settings come from environment variables (docs/settings.md); only `audit` takes arguments too.
 """
 
 import sys
@@ -15,6 +15,7 @@ usage: fedserum VERB
   orchestrator   deploy a federation, keep its rounds going, answer over HTTP
   prepare        make keys, members, task and data for a federation on one host
   demo           run a whole federation on this host and show it
+  audit          recompute every round from the chain: audit [--rpc URL] [--contract 0x…]
 
 Every setting is an environment variable FEDSERUM_…; docs/settings.md lists them.
 """
@@ -24,6 +25,11 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     """Run one verb; returns the exit code: 0 done, 1 failed with a message, 2 misused."""
     verb = arguments[0] if len(arguments) == 1 else ""
     try:
+        if tuple(arguments[:1]) == ("audit",):
+            from audit.__main__ import run as audit
+
+            audit(arguments[1:])
+            return 0
         if verb == "worker":
             from worker.__main__ import run
         elif verb == "orchestrator":

@@ -4,6 +4,7 @@ from pydantic_settings import BaseSettings
 
 from services.settings import (
     PREFIX,
+    AuditSettings,
     DemoSettings,
     OrchestratorSettings,
     ProcessSettings,
@@ -27,6 +28,7 @@ def page() -> str:
             _section("Every process", ProcessSettings, set()),
             _section("`fedserum worker`", WorkerSettings, inherited),
             _section("`fedserum orchestrator`", OrchestratorSettings, inherited),
+            _section("`fedserum audit`", AuditSettings, inherited),
             _section("`fedserum prepare` and `fedserum demo`", DemoSettings, inherited),
         ]
     )

@@ -21,14 +21,16 @@ from services.errors import (
     ContractRevertError,
 )
 from services.interface import Event, artifact, decode_logs, event_topics
-from services.node import Chain, Receipt, answers, verify_chain
+from services.node import Call, Chain, Header, Receipt, answers, verify_chain
 from services.task import Task
 
 __all__ = [
+    "Call",
     "Chain",
     "Deployment",
     "Event",
     "Federation",
+    "Header",
     "Phase",
     "Receipt",
     "SlashReason",
@@ -72,14 +74,21 @@ class Deployment:
 class Federation:
     """The contract, as one method per function of protocol section 8.
 
-    Views return what the contract says at the latest block. Transactions wait for inclusion and
-    need an ``account``; errors are those of ``Chain.send``.
+    Views return what the contract says at the latest block, or after ``at_block``. Transactions
+    wait for inclusion and need an ``account``; errors are those of ``Chain.send``.
     """
 
-    def __init__(self, chain: Chain, address: str, account: LocalAccount | None = None) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        address: str,
+        account: LocalAccount | None = None,
+        at_block: int | None = None,
+    ) -> None:
         self.chain = chain
         self.address = checked_address(address)
         self.account = account
+        self.at_block = at_block
         self._contract = chain.w3.eth.contract(self.address, abi=artifact()[0])
         if account is not None:
             chain.refuse_known_key(account)
@@ -251,7 +260,8 @@ class Federation:
         return decode_logs(logs)
 
     def _view(self, name: str, *arguments: Any, block_number: int | None = None) -> Any:
-        block = None if block_number is None else BlockNumber(block_number)
+        number = self.at_block if block_number is None else block_number
+        block = None if number is None else BlockNumber(number)
         # The only text that a view takes is an address.
         plain = [checked_address(each) if isinstance(each, str) else each for each in arguments]
         with answers(self.address):

@@ -33,6 +33,28 @@ class RoundError(FedserumError):
     """A round cannot be carried on: missed deadline, exclusion, closed federation."""
 
 
+class AuditError(FedserumError):
+    """What the chain says is not what follows from what happened on it.
+
+    Attributes:
+        round_number: in which round; 0 in Registration.
+        what: differs.
+        expected: by the protocol.
+        found: on the chain.
+    """
+
+    def __init__(self, round_number: int, what: str, expected: str, found: str) -> None:
+        where = f"round {round_number}" if round_number else "registration"
+        super().__init__(
+            f"{where}: {what}: expected {expected}, found {found}; audit through a second node: if "
+            "it says the same, the contract broke its rules"
+        )
+        self.round_number = round_number
+        self.what = what
+        self.expected = expected
+        self.found = found
+
+
 class ChainError(FedserumError):
     """Root of what the chain or its node answers."""
 

@@ -6,6 +6,7 @@ asks the node and hands what it says here.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -122,6 +123,22 @@ def function_name(data: bytes) -> str:
         if entry["type"] == "function" and _hash(entry)[:4] == data[:4]:
             return str(entry["name"])
     return ""
+
+
+def decode_calls(function: str, data: bytes) -> list[dict[str, Any]]:
+    """The arguments of every call of a contract function that a transaction's data hold.
+
+    A call may lie within the data of another contract's, so its selector is looked for anywhere; it
+    is for the caller to see whether what was found is what happened.
+    """
+    kind = next(e for e in artifact()[0] if e["type"] == "function" and e["name"] == function)
+    selector = _hash(kind)[:4]
+    calls, at = [], data.find(selector)
+    while at >= 0:
+        with suppress(DecodingError):
+            calls.append(_decode(kind["inputs"], data[at + 4 :]))
+        at = data.find(selector, at + 1)
+    return calls
 
 
 def event_topics(names: Sequence[str] | None, round_number: int | None) -> list[Any]:

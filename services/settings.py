@@ -5,7 +5,7 @@ module reads the environment. ``docs/settings.md`` lists them all, and a test ke
 """
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -110,6 +110,24 @@ class OrchestratorSettings(ProcessSettings):
     )
 
 
+class AuditSettings(ProcessSettings):
+    """One audit."""
+
+    contract: str = Field(description="The federation's address (`--contract`).")
+    code_hash: str | None = Field(
+        None,
+        description="Keccak-256 that the contract's runtime code must have; empty: this release's.",
+    )
+    from_block: int = Field(
+        0, ge=0, description="A block at or before the deployment (`--from-block`)."
+    )
+    members: str | None = Field(
+        None,
+        description="Path or URL of the task description; empty: the one inside the contract's "
+        "task.uri, if it is there.",
+    )
+
+
 class DemoSettings(ProcessSettings):
     """A whole federation on one host: `fedserum prepare` and `fedserum demo`."""
 
@@ -145,14 +163,14 @@ class DemoSettings(ProcessSettings):
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def read_settings(kind: type[SettingsT]) -> SettingsT:
-    """Read one process's settings from the environment.
+def read_settings(kind: type[SettingsT], **given: Any) -> SettingsT:
+    """Read one process's settings from the environment; what is given takes precedence.
 
     Raises:
         SettingsError: names every variable that is missing or wrong, and what it is for.
     """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         lines = []
         for problem in error.errors():

@@ -1,0 +1,1 @@
+"""Recomputes a federation from its chain; see docs/audit.md."""
