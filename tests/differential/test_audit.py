@@ -1,43 +1,39 @@
 """An audit follows every federation that can be played, and finds the smallest lie about one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from eth_abi.abi import encode
-from eth_utils.crypto import keccak
-from federation_play import play
+from audit_play import (
+    CLOSED,
+    EVENTFUL,
+    IDLE,
+    LEFT,
+    MISCOUNTED,
+    REVEALED,
+    WITHHELD,
+    audit,
+    difference,
+    everyone,
+    flipped,
+    places,
+    plant,
+    rewrite,
+)
 from nodes import Node
 from scenario import Scenario
 
 from audit import views
 from audit.ledger import Ledger
-from audit.reader import read
 from audit.replay import Replay
 from services import wire
-from services.chain import Call, Event, Federation
+from services.chain import Call, Federation
 from services.errors import AuditError
 from services.interface import decode_calls
-from services.mechanism import WAD, Conduct
+from services.mechanism import WAD
 
-REVEALED, IDLE, LEFT = Conduct.REVEALED, Conduct.IDLE, Conduct.LEFT
-WITHHELD, MISCOUNTED = Conduct.WITHHELD, Conduct.MISCOUNTED
-CLOSED = "0x" + keccak(text="Closed()").hex()
-
-
-def everyone(n: int, *exceptions: Conduct) -> tuple[Conduct, ...]:
-    """The first ring positions do as given, the others reveal."""
-    return exceptions + (REVEALED,) * (n - len(exceptions))
-
-
-EVENTFUL = Scenario(
-    8,
-    600,
-    (everyone(8, MISCOUNTED, IDLE), everyone(8, LEFT, WITHHELD), everyone(8, IDLE)),
-    (5, 0, 7),
-)
 FEDERATIONS = {
     "eventful": EVENTFUL,
     "committees": Scenario(
@@ -79,20 +75,6 @@ def node(start_node: Callable[..., Node]) -> Node:
     return start_node()
 
 
-def audit(node: Node, scenario: Scenario) -> tuple[Ledger, Federation]:
-    """Play a federation to its last withdrawal and audit it clean."""
-    play(node, scenario)
-    [*_, closed] = node.rpc("eth_getLogs", {"fromBlock": "0x0", "topics": [CLOSED]})
-    chain = node.chain()
-    last = chain.block_number()
-    federation = Federation(chain, closed["address"], at_block=last)
-    ledger = read(federation, 0, last, None)
-    replay = Replay(ledger)
-    views.compare(replay.run(), federation)
-    assert replay.unproven == 0
-    return ledger, federation
-
-
 @pytest.mark.parametrize("name", FEDERATIONS.keys() - {"eventful"})
 def test_a_federation_audits_clean(node: Node, name: str) -> None:
     """Both peerings, committees, void rounds of every kind, early ends: no difference."""
@@ -103,33 +85,6 @@ def test_a_federation_audits_clean(node: Node, name: str) -> None:
 def audited(node: Node) -> tuple[Ledger, Federation]:
     """A federation in which everything happens that can happen to a worker; it audits clean."""
     return audit(node, EVENTFUL)
-
-
-def places(ledger: Ledger, name: str) -> list[int]:
-    """Where the events of a name are."""
-    return [place for place, event in enumerate(ledger.events) if event.name == name]
-
-
-def plant(ledger: Ledger, changes: dict[int, dict[str, Any]], **fields: Any) -> Ledger:
-    """The ledger with other arguments of some events."""
-    events: list[Event] = list(ledger.events)
-    for place, args in changes.items():
-        events[place] = replace(events[place], args=events[place].args | args)
-    return replace(ledger, events=events, **fields)
-
-
-def difference(ledger: Ledger) -> AuditError:
-    """What an audit finds in it."""
-    with pytest.raises(AuditError) as caught:
-        Replay(ledger).run()
-    return caught.value
-
-
-def flipped(data: bytes, bit: int) -> bytes:
-    """The data with one bit changed."""
-    changed = bytearray(data)
-    changed[bit // 8] ^= 0x80 >> bit % 8
-    return bytes(changed)
 
 
 PLANTED = [
@@ -218,34 +173,6 @@ def test_one_count_is_found(audited: tuple[Ledger, Federation]) -> None:
     assert "Revealed.labelCount" in difference(plant(ledger, {place: {"labelCount": counts}})).what
 
 
-def rewrite(ledger: Ledger, place: int, labels: bytes, counts: Sequence[int]) -> Ledger:
-    """As if a worker had committed to and revealed other labels, all of it consistent."""
-    event = ledger.events[place]
-    worker, number = event.args["worker"], event.args["round"]
-    call = ledger.calls[event.transaction_hash]
-    [args] = decode_calls("reveal", call.data)
-    commitment = wire.commitment(
-        ledger.chain_id, ledger.contract, number, worker, labels, counts, args["salt"]
-    )
-    committed = next(
-        other
-        for other in places(ledger, "Committed")
-        if ledger.events[other].args["worker"] == worker
-        and ledger.events[other].args["round"] == number
-    )
-    data = call.data[:4] + encode(
-        ["bytes", "uint32[]", "bytes32"], [labels, list(counts), args["salt"]]
-    )
-    return plant(
-        ledger,
-        {
-            committed: {"commitment": commitment},
-            place: {"labels": labels, "labelCount": list(counts)},
-        },
-        calls=dict(ledger.calls) | {event.transaction_hash: replace(call, data=data)},
-    )
-
-
 def test_one_vote_is_found(audited: tuple[Ledger, Federation]) -> None:
     """A chain that counted another vote than was revealed, though every hash fits."""
     ledger, _ = audited
@@ -275,17 +202,9 @@ def test_a_wrong_slashing_is_found(audited: tuple[Ledger, Federation]) -> None:
     [args] = decode_calls("reveal", ledger.calls[event.transaction_hash].data)
     counts = list(args["labelCount"])
     counts[-1] -= 1
-    found = difference(rewrite_slashed(ledger, place, args["labels"], counts))
+    found = difference(rewrite(ledger, place, args["labels"], counts))
     assert "is slashed for" in found.what
     assert event.args["worker"] in found.what
-
-
-def rewrite_slashed(ledger: Ledger, place: int, labels: bytes, counts: list[int]) -> Ledger:
-    """As `rewrite`, of a reveal that published nothing."""
-    lie = rewrite(ledger, place, labels, counts)
-    events = list(lie.events)
-    events[place] = ledger.events[place]
-    return replace(lie, events=events)
 
 
 @pytest.mark.parametrize(
