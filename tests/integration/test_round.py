@@ -129,7 +129,7 @@ def test_a_round_by_processes_pays_everyone_who_worked(host: Host) -> None:
             seed=index,
             poll_s=0.2,
             epochs=20,
-            distill_epochs=5,
+            distill_epochs=20,
         )
         for index in range(N_WORKERS)
     ]
