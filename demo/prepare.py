@@ -23,7 +23,8 @@ from services.task import WAD
 
 log = structlog.get_logger()
 
-LABELS_PER_CHUNK = 11_264  # what one `aggregate` scores within a transaction's gas
+LABELS_PER_CHUNK = 100_000  # what one `aggregate` scores within a transaction's gas
+BLOCK_SAMPLES = 2048  # what the contract's kernel works on at once
 MIN_WORKERS = 4
 SPENDING_WEI = 10 * WAD  # what each account gets besides the deposit, for gas
 N_FUNDERS = 10  # development accounts that every development node starts with
@@ -99,7 +100,8 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     """Write the task, with every worker as a member."""
     folders = _worker_folders(home, settings.workers)
     # A sample costs about as much by itself as one label of it.
-    chunk_samples = max(256, LABELS_PER_CHUNK // (settings.workers + 1) // 256 * 256)
+    most_samples = LABELS_PER_CHUNK // (settings.workers + 1)
+    chunk_samples = max(256, most_samples // BLOCK_SAMPLES * BLOCK_SAMPLES)
     task = {
         "dataset_hash": data.dataset_hash,
         "samples_per_round": settings.samples,

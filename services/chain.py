@@ -12,6 +12,8 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
+from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
 
 from services.accounts import checked_address, load_account
 from services.errors import (
@@ -20,7 +22,7 @@ from services.errors import (
     ContractMissingError,
     ContractRevertError,
 )
-from services.interface import Event, artifact, decode_logs, event_topics
+from services.interface import Event, artifact, decode_logs, event_topics, kernel_code
 from services.node import Call, Chain, Header, Receipt, answers, verify_chain
 from services.task import Task
 
@@ -338,6 +340,14 @@ def verify_contract(chain: Chain, address: str, expected_code_hash: str | None =
             f"{found}; use the release that it was deployed from, or set FEDSERUM_CODE_HASH to a "
             "hash that you trust"
         )
+    if (
+        expected_code_hash is None
+        and chain.code_hash(_kernel_address(address)) != _hash_of_kernel()
+    ):
+        raise ContractMissingError(
+            f"the contract at {address} scores with another kernel than this release's; use the "
+            "release that it was deployed from, or set FEDSERUM_CODE_HASH to a hash that you trust"
+        )
 
 
 def release_code_hash(chain: Chain, task: Task) -> str:
@@ -346,6 +356,17 @@ def release_code_hash(chain: Chain, task: Task) -> str:
     The node computes it from the checked-in creation code; nothing is sent.
     """
     return chain.created_code_hash(_creation_code(chain, task))
+
+
+def _kernel_address(federation: str) -> str:
+    """Where the first contract is that a federation created: keccak256(rlp([creator, nonce 1]))."""
+    return to_checksum_address(
+        keccak(b"\xd6\x94" + to_canonical_address(federation) + b"\x01")[-20:]
+    )
+
+
+def _hash_of_kernel() -> str:
+    return "0x" + keccak(kernel_code()).hex()
 
 
 def _creation_code(chain: Chain, task: Task) -> bytes:

@@ -65,14 +65,26 @@ class Event:
     log_index: int
 
 
-@cache
 def artifact() -> tuple[list[dict[str, Any]], str]:
     """This release's contract: its ABI and its creation code."""
-    try:
-        content = json.loads(ARTIFACT.read_text())
-    except FileNotFoundError:
-        raise ChainError(f"{ARTIFACT} is missing; build the contract with `make abi`") from None
+    content = _artifact()
     return content["abi"], content["bytecode"]
+
+
+def kernel_code() -> bytes:
+    """Runtime code of the kernel that this release's contract creates for its arithmetic."""
+    return bytes.fromhex(_artifact()["kernel"][2:])
+
+
+@cache
+def _artifact() -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(ARTIFACT.read_text())
+    except FileNotFoundError:
+        raise ChainError(
+            f"{ARTIFACT} is missing; build the contract with `make contract`"
+        ) from None
+    return content
 
 
 def decode_logs(logs: Iterable[Mapping[str, Any]]) -> list[Event]:

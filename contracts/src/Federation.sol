@@ -5,6 +5,7 @@ import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProo
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Assignment} from "./Assignment.sol";
+import {Kernel} from "./Kernel.sol";
 import {Limits} from "./Limits.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {FederationState} from "./FederationState.sol";
@@ -20,6 +21,7 @@ contract Federation is FederationState {
 
     constructor(Task memory task_) {
         Limits.requireValid(task_);
+        new Kernel();
         _task = task_;
         _deadline = uint64(block.timestamp + task_.registrationSeconds);
     }
@@ -156,16 +158,17 @@ contract Federation is FederationState {
         }
 
         // Effect:
-        PeerTruthSerum.Outcome memory outcome = PeerTruthSerum.score(
-            labels,
-            PackedLabels.groupsFor(_samplesIn(chunk)),
-            PeerTruthSerum.Chunk({
+        PeerTruthSerum.Outcome memory outcome = _kernel()
+            .score(
+                labels,
+                PackedLabels.groupsFor(_samplesIn(chunk)),
+                PeerTruthSerum.Chunk({
                 classes: _task.classes,
                 penaltyWad: _task.penaltyWad,
                 leagues: _hasLeagues(),
                 peerCounts: _peerCounts(members)
             })
-        );
+            );
         for (uint256 i; i < members.length; ++i) {
             if (labels[i].length == 0) continue;
             current.submissions[members[i]].score += int128(outcome.scores[i]);
@@ -375,18 +378,24 @@ contract Federation is FederationState {
     /// @dev Whether the declared label count is that of the labels; reverts on malformed codes.
     function _isRecount(bytes calldata labels, uint32[] calldata labelCount)
         private
-        pure
+        view
         returns (bool isEqual)
     {
         uint256 bits = PackedLabels.labelBits(labelCount.length);
-        (uint256[] memory counts, uint256 valid) =
-            PackedLabels.count(labels, bits, labelCount.length);
+        (uint256[] memory counts, uint256 valid) = _kernel().count(labels, bits, labelCount.length);
         uint256 codes = (labels.length * 8) / bits;
         if (valid != codes) revert MalformedLabels(codes, valid);
         for (uint256 class; class < counts.length; ++class) {
             if (counts[class] != labelCount[class]) return false;
         }
         return true;
+    }
+
+    /// @dev The first contract that this one created: keccak256(rlp([this, nonce 1])). So neither
+    /// storage nor code has to name it.
+    function _kernel() private view returns (Kernel) {
+        bytes32 hash = keccak256(abi.encodePacked(hex"d694", address(this), hex"01"));
+        return Kernel(address(uint160(uint256(hash))));
     }
 
     function _bookReveal(League storage league, uint32[] calldata labelCount) private {

@@ -2,6 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {Assignment} from "./Assignment.sol";
+import {BitPlanes} from "./BitPlanes.sol";
+import {BitSlicedSerum} from "./BitSlicedSerum.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
@@ -32,7 +34,13 @@ library Limits {
             uint256 assigned = everyone ? chunks : ((chunks * task.committee) / 2 + side - 1) / side;
             if (assigned > chunks) assigned = chunks;
             _requireRevealFits(task, n, assigned);
-            _requireAggregateFits(task, n, everyone ? n : task.committee, assigned);
+            // More members cost more, and so do more chunks a worker, of which fewer workers have more.
+            bool isDearest = everyone
+                ? n == task.maxWorkers || !Assignment.isEveryone(n + 1, task.committee)
+                : n == task.minWorkers || Assignment.isEveryone(n - 1, task.committee);
+            if (isDearest) {
+                _requireAggregateFits(task, n, everyone ? n : task.committee, assigned);
+            }
         }
     }
 
@@ -46,10 +54,20 @@ library Limits {
         returns (uint256)
     {
         uint256 bits = PackedLabels.labelBits(classes);
+        uint256 pairs = (bits + 1) / 2;
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
-        uint256 perGroup = (classes + 1) * (90 * bits + 680) + 400 * bits;
-        uint256 execution = 150_000 + workers * 11_000 + groups * perGroup + assigned * 1_500
-            + classes * 7_000 + 10 * size + _memoryGas(size / 16 + 4 * classes + 4 * assigned);
+        uint256 counting;
+        uint256 words = size / 8 + 4 * classes + 4 * assigned;
+        if (BitSlicedSerum.isCheaper(1, classes, groups)) {
+            uint256 blocks = _blocks(groups);
+            counting =
+                (classes + 1) * (blocks * (480 * pairs + 1_250) + 1_200) + blocks * pairs * 3_000;
+            words += blocks * pairs * 32;
+        } else {
+            counting = groups * ((classes + 1) * (90 * bits + 680) + 400 * bits);
+        }
+        uint256 execution = 165_000 + workers * 11_000 + counting + assigned * 1_500 + classes
+            * 7_000 + 12 * size + _memoryGas(words);
         return _transactionGas(size, execution);
     }
 
@@ -65,13 +83,54 @@ library Limits {
         bool leagues
     ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
-        uint256 perSample = members * (18 * bits + 750) + 28 * bits + 1_400;
+        uint256 size = _aggregateBytes(members, groups, assigned, bits);
         uint256 perMember = 24_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
-        uint256 memoryWords = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100)
+        uint256 execution = 165_000 + members * perMember + classes * 1_100 + 2 * size
+            + (BitSlicedSerum.isCheaper(members, classes, groups)
+                    ? _slicedGas(members, _blocks(groups), classes, leagues)
+                    : _plainGas(members, groups, classes, leagues));
+        return _transactionGas(size, execution);
+    }
+
+    /// @dev `BitSlicedSerum.score` with weights, that is with abstentions.
+    function _slicedGas(uint256 members, uint256 blocks, uint256 classes, bool leagues)
+        private
+        pure
+        returns (uint256)
+    {
+        uint256 bits = PackedLabels.labelBits(classes);
+        uint256 pairs = (bits + 1) / 2;
+        uint256 halves = leagues ? 2 : 1;
+        uint256 voters = (members + halves - 1) / halves; // of a league
+        uint256 planes = voters < 4 ? 3 : PackedLabels.labelBits(voters);
+        uint256 worth = voters < 4 ? 3 : voters < 7 ? 6 : voters < 11 ? 12 : 20;
+        uint256 perClass = members * (320 * pairs + 480 * worth + 450) + halves
+            * (((voters + 6) / 7) * 2_800 + 800 * planes * worth + 1_000)
+            + (planes == 3 ? 4_300 : 1_700 * planes + 4_000) + 470 * bits + 1_000;
+        uint256 perBlock = members * (pairs * 2_300 + 2_700) + halves
+            * ((8 << planes) * (55 * planes + 340) + 9_000 * planes) + 7_000;
+        uint256 words = blocks
+            * (members * pairs * 36 + 16 * halves * (planes + worth) + 16 * planes + 8 * bits)
+            + members * (4 * worth + 3 * classes + 20) + 2_000;
+        return blocks * (classes * perClass + perBlock) + members * classes * (500 * worth + 1_000)
+            + _memoryGas(words);
+    }
+
+    /// @dev `PeerTruthSerum.score`.
+    function _plainGas(uint256 members, uint256 groups, uint256 classes, bool leagues)
+        private
+        pure
+        returns (uint256)
+    {
+        uint256 bits = PackedLabels.labelBits(classes);
+        uint256 perSample = members * (18 * bits + 750) + 28 * bits + 1_400;
+        uint256 words = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100)
             + (PackedLabels.BLOCK_SAMPLES << bits) + 5 * classes + 4 * groups * bits + 600;
-        uint256 execution = 150_000 + groups * PackedLabels.GROUP_SAMPLES * perSample + members
-            * perMember + classes * 1_100 + _memoryGas(memoryWords);
-        return _transactionGas(_aggregateBytes(members, groups, assigned, bits), execution);
+        return groups * PackedLabels.GROUP_SAMPLES * perSample + _memoryGas(words);
+    }
+
+    function _blocks(uint256 groups) private pure returns (uint256) {
+        return (groups + BitPlanes.BLOCK - 1) / BitPlanes.BLOCK;
     }
 
     /// @dev What the EVM charges, and as much again for clearing.

@@ -105,8 +105,9 @@ contract ConstructorTest is FederationTest {
     }
 
     function test_RevertWhen_AChunkIsTooMuchForOneAggregation() public {
-        task.samplesPerRound = 8192;
-        task.chunkSamples = 8192;
+        task.classes = 40;
+        task.samplesPerRound = 20_480;
+        task.chunkSamples = 20_480;
         vm.expectPartialRevert(IFederation.TransactionTooCostly.selector);
         _create();
     }

@@ -6,19 +6,20 @@ Run from the project's root after `forge build`; `make contract` does both.
 import json
 from pathlib import Path
 
-ARTEFACT = Path("contracts/out/Federation.sol/Federation.json")
+OUT = Path("contracts/out")
 EXPORT = Path("services/abi/Federation.json")
 
 
 def export() -> str:
-    """The JSON text: `abi`, `bytecode` (creation code) and `deployedBytecode` (runtime code)."""
-    built = json.loads(ARTEFACT.read_text())
+    """The JSON text: the federation's `abi` and `bytecode` (creation), `kernel` (runtime code)."""
+    federation = json.loads((OUT / "Federation.sol/Federation.json").read_text())
+    kernel = json.loads((OUT / "Kernel.sol/Kernel.json").read_text())
     return (
         json.dumps(
             {
-                "abi": built["abi"],
-                "bytecode": built["bytecode"]["object"],
-                "deployedBytecode": built["deployedBytecode"]["object"],
+                "abi": federation["abi"],
+                "bytecode": federation["bytecode"]["object"],
+                "kernel": kernel["deployedBytecode"]["object"],
             },
             indent=1,
         )

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {BitSlicedSerum} from "./BitSlicedSerum.sol";
+import {PackedLabels} from "./PackedLabels.sol";
+import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+
+/// @title The federation's arithmetic
+/// @notice Counts and scores labels; keeps nothing. A contract of its own, created by the federation
+/// it serves, because the two together would pass the size that a contract may have (EIP-170).
+contract Kernel {
+    /// @notice See `PeerTruthSerum.score`.
+    function score(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        external
+        pure
+        returns (PeerTruthSerum.Outcome memory)
+    {
+        return BitSlicedSerum.isCheaper(labels.length, chunk.classes, groups)
+            ? BitSlicedSerum.score(labels, groups, chunk)
+            : PeerTruthSerum.score(labels, groups, chunk);
+    }
+
+    /// @notice See `PackedLabels.count`.
+    function count(bytes calldata labels, uint256 bits, uint256 classes)
+        external
+        pure
+        returns (uint256[] memory counts, uint256 valid)
+    {
+        return BitSlicedSerum.isCheaper(
+            1, classes, labels.length / (bits * PackedLabels.WORD_BYTES)
+        )
+            ? BitSlicedSerum.count(labels, bits, classes)
+            : PackedLabels.count(labels, bits, classes);
+    }
+}

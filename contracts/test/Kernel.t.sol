@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {PackedLabels} from "../src/PackedLabels.sol";
+import {PeerTruthSerum} from "../src/PeerTruthSerum.sol";
+import {Vm} from "./Vm.sol";
+import {ISerums} from "./harness/ISerums.sol";
+
+/// @dev Bit slicing gives what the walk through single samples gives, to the last bit.
+contract KernelTest {
+    Vm private constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    ISerums private serums = ISerums(vm.deployCode("Serums.sol:Serums", ""));
+
+    /// @param agreePercent of 100 labels, how many are the sample's own class, the rest drawn
+    /// @param silent bit i: member i did not reveal
+    struct Case {
+        uint256 seed;
+        uint256 members;
+        uint256 classes;
+        uint256 groups;
+        uint256 abstainPercent;
+        uint256 agreePercent;
+        uint256 silent;
+        bool leagues;
+    }
+
+    function _dice(Case memory c, uint256 i, uint256 j) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode(c.seed, i, j)));
+    }
+
+    /// @dev One member's packed labels and its label count. The last samples are padding.
+    function _labels(Case memory c, uint256 i)
+        private
+        pure
+        returns (bytes memory packed, uint256[] memory counts)
+    {
+        uint256 bits = PackedLabels.labelBits(c.classes);
+        uint256[] memory planes = new uint256[](c.groups * bits);
+        counts = new uint256[](c.classes);
+        uint256 samples = c.groups * 256 - (c.seed % 256);
+        for (uint256 j; j < c.groups * 256; ++j) {
+            uint256 dice = _dice(c, i, j);
+            uint256 code = (1 << bits) - 1;
+            if (j < samples && dice % 100 >= c.abstainPercent) {
+                code = (dice >> 32) % 100 < c.agreePercent
+                    ? _dice(c, ~uint256(0), j) % c.classes
+                    : (dice >> 64) % c.classes;
+                ++counts[code];
+            }
+            for (uint256 b; b < bits; ++b) {
+                planes[(j / 256) * bits + b] |= ((code >> (bits - 1 - b)) & 1) << (255 - (j % 256));
+            }
+        }
+        packed = abi.encodePacked(planes);
+    }
+
+    function _requireEqual(Case memory c) private view {
+        bytes[] memory labels = new bytes[](c.members);
+        uint256[][] memory counts = new uint256[][](c.members);
+        PeerTruthSerum.Chunk memory chunk;
+        chunk.classes = c.classes;
+        chunk.penaltyWad = 1e18 + 7;
+        chunk.leagues = c.leagues;
+        chunk.peerCounts = new uint256[][](c.members);
+        for (uint256 i; i < c.members; ++i) {
+            counts[i] = new uint256[](c.classes);
+            if ((c.silent >> i) & 1 == 0) (labels[i], counts[i]) = _labels(c, i);
+        }
+        for (uint256 i; i < c.members; ++i) {
+            chunk.peerCounts[i] = new uint256[](c.classes);
+            for (uint256 k; k < c.members; ++k) {
+                if (k == i || (c.leagues && (k + i) % 2 == 0)) continue;
+                for (uint256 x; x < c.classes; ++x) {
+                    chunk.peerCounts[i][x] += counts[k][x];
+                }
+            }
+        }
+        bytes memory sliced = abi.encode(serums.sliced(labels, c.groups, chunk));
+        vm.assertEq(sliced, abi.encode(serums.plain(labels, c.groups, chunk)));
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_ScoresAndMajorityAreThoseOfThePlainWay(Case memory c) public view {
+        c.members = 1 + (c.members % 12);
+        c.classes = 2 + (c.classes % 40);
+        c.groups = 1 + (c.groups % 2);
+        c.abstainPercent = c.abstainPercent % 3 == 0 ? 0 : c.abstainPercent % 101;
+        c.agreePercent %= 101;
+        if (c.silent % 4 > 0) c.silent = 0;
+        _requireEqual(c);
+    }
+
+    function test_AlsoForSeveralBlocksOfGroups() public view {
+        _requireEqual(Case(1, 5, 10, 9, 0, 80, 0, true));
+        _requireEqual(Case(2, 4, 6, 17, 20, 60, 0, false));
+    }
+
+    function test_AlsoForMoreThanSixteenPeers() public view {
+        _requireEqual(Case(3, 19, 4, 1, 10, 70, 0, false));
+        _requireEqual(Case(4, 40, 3, 1, 10, 70, 0, true));
+    }
+
+    function test_AlsoForHundredsOfClasses() public view {
+        _requireEqual(Case(5, 4, 300, 1, 15, 90, 0, true));
+    }
+
+    function test_AlsoWhereALeagueOrEverybodyIsSilent() public view {
+        _requireEqual(Case(6, 6, 10, 1, 10, 70, 21, true));
+        _requireEqual(Case(7, 6, 10, 1, 10, 70, 42, true));
+        _requireEqual(Case(8, 6, 10, 1, 10, 70, 63, false));
+    }
+
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_CountsAreThoseOfThePlainWay(
+        uint256 seed,
+        uint256 classes,
+        uint256 groups,
+        bool isRaw
+    ) public view {
+        classes = 2 + (classes % 120);
+        groups = 1 + (groups % 20);
+        uint256 bits = PackedLabels.labelBits(classes);
+        bytes memory labels;
+        if (isRaw) {
+            // any codes at all, malformed ones among them
+            uint256[] memory words = new uint256[](groups * bits);
+            for (uint256 w; w < words.length; ++w) {
+                words[w] = uint256(keccak256(abi.encode(seed, w)));
+            }
+            labels = abi.encodePacked(words);
+        } else {
+            (labels,) = _labels(Case(seed, 1, classes, groups, 10, 50, 0, false), 0);
+        }
+        (uint256[] memory sliced, uint256 validSliced) = serums.countSliced(labels, bits, classes);
+        (uint256[] memory plain, uint256 validPlain) = serums.countPlain(labels, bits, classes);
+        vm.assertEq(abi.encode(sliced), abi.encode(plain));
+        vm.assertEq(validSliced, validPlain);
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {BitSlicedSerum} from "../../src/BitSlicedSerum.sol";
+import {PackedLabels} from "../../src/PackedLabels.sol";
+import {PeerTruthSerum} from "../../src/PeerTruthSerum.sol";
+import {ISerums} from "./ISerums.sol";
+
+/// @dev Compiled with the settings of `src`; the tests deploy it by name.
+contract Serums is ISerums {
+    function sliced(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        external
+        pure
+        returns (PeerTruthSerum.Outcome memory)
+    {
+        return BitSlicedSerum.score(labels, groups, chunk);
+    }
+
+    function plain(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        external
+        pure
+        returns (PeerTruthSerum.Outcome memory)
+    {
+        return PeerTruthSerum.score(labels, groups, chunk);
+    }
+
+    function countSliced(bytes calldata labels, uint256 bits, uint256 classes)
+        external
+        pure
+        returns (uint256[] memory counts, uint256 valid)
+    {
+        return BitSlicedSerum.count(labels, bits, classes);
+    }
+
+    function countPlain(bytes calldata labels, uint256 bits, uint256 classes)
+        external
+        pure
+        returns (uint256[] memory counts, uint256 valid)
+    {
+        return PackedLabels.count(labels, bits, classes);
+    }
+}
