@@ -23,7 +23,7 @@ from services.task import WAD
 
 log = structlog.get_logger()
 
-LABELS_PER_CHUNK = 100_000  # what one `aggregate` scores within a transaction's gas
+LABELS_PER_CHUNK = 100_000  # of ten classes: what one `aggregate` scores within its gas
 BLOCK_SAMPLES = 2048  # what the contract's kernel works on at once
 MIN_WORKERS = 4
 SPENDING_WEI = 10 * WAD  # what each account gets besides the deposit, for gas
@@ -99,9 +99,9 @@ def write_keys(home: Path, n_workers: int) -> None:
 def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     """Write the task, with every worker as a member."""
     folders = _worker_folders(home, settings.workers)
-    # A sample costs about as much by itself as one label of it.
-    most_samples = LABELS_PER_CHUNK // (settings.workers + 1)
-    chunk_samples = max(256, most_samples // BLOCK_SAMPLES * BLOCK_SAMPLES)
+    # A sample costs about as much by itself as one label of it, and every class costs the same.
+    most = LABELS_PER_CHUNK // (settings.workers + 1) * 10 // max(10, data.classes)
+    chunk_samples = max(256, most // BLOCK_SAMPLES * BLOCK_SAMPLES or most // 256 * 256)
     task = {
         "dataset_hash": data.dataset_hash,
         "samples_per_round": settings.samples,
