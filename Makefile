@@ -5,11 +5,11 @@ BIN := .venv/bin
 DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: bench-gas help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv and node_modules.
 
@@ -56,6 +56,9 @@ fmt: setup ## Format everything.
 contract: setup ## Build the contract and write services/abi/Federation.json.
 	node_modules/.bin/forge build
 	$(BIN)/python contracts/tools/export_abi.py
+
+bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
+	PYTHONPATH=. $(BIN)/python bench/gas.py
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md
