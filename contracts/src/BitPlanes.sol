@@ -10,6 +10,7 @@ pragma solidity ^0.8.30;
 library BitPlanes {
     uint256 internal constant BLOCK = 8;
     uint256 internal constant ROW = 256;
+    uint256 internal constant WORD = 32;
 
     /// @return pointer to that many fresh rows, all 0
     function allocateRows(uint256 rows) internal pure returns (uint256 pointer) {
@@ -40,183 +41,229 @@ library BitPlanes {
         }
     }
 
-    /// @notice into = a & b, for `size` bytes of whole rows.
-    function andRows(uint256 into, uint256 a, uint256 b, uint256 size) internal pure {
+    /// @notice into = a & b, for whole rows.
+    function bothOf(uint256 a, uint256 b, uint256 into, uint256 rows) internal pure {
         assembly ("memory-safe") {
-            for { let end := add(into, size) } lt(into, end) {} {
+            for { let end := add(a, shl(8, rows)) } lt(a, end) {} {
                 mstore(into, and(mload(a), mload(b)))
                 mstore(add(into, 32), and(mload(add(a, 32)), mload(add(b, 32))))
-                mstore(add(into, 64), and(mload(add(a, 64)), mload(add(b, 64))))
-                mstore(add(into, 96), and(mload(add(a, 96)), mload(add(b, 96))))
-                mstore(add(into, 128), and(mload(add(a, 128)), mload(add(b, 128))))
-                mstore(add(into, 160), and(mload(add(a, 160)), mload(add(b, 160))))
-                mstore(add(into, 192), and(mload(add(a, 192)), mload(add(b, 192))))
-                mstore(add(into, 224), and(mload(add(a, 224)), mload(add(b, 224))))
-                into := add(into, 256)
-                a := add(a, 256)
+                a := add(a, 64)
+                b := add(b, 64)
+                into := add(into, 64)
+            }
+        }
+    }
+
+    /// @notice rows = ~rows.
+    function invert(uint256 from, uint256 rows) internal pure {
+        assembly ("memory-safe") {
+            for { let end := add(from, shl(8, rows)) } lt(from, end) { from := add(from, 32) } {
+                mstore(from, not(mload(from)))
+            }
+        }
+    }
+
+    /// @notice Which samples are in any, and which in all of some rows ANDed with others.
+    /// @param nRows how many, at least one
+    /// @return any the bits of one word of the rows that are set anywhere
+    /// @return all those that are set everywhere
+    function anyAndAllOf(uint256 a, uint256 b, uint256 nRows)
+        internal
+        pure
+        returns (uint256 any, uint256 all)
+    {
+        assembly ("memory-safe") {
+            all := not(0)
+            for { let end := add(a, shl(8, nRows)) } lt(a, end) { a := add(a, 256) } {
+                let both := and(mload(a), mload(b))
+                any := or(any, both)
+                all := and(all, both)
                 b := add(b, 256)
             }
         }
     }
 
-    /// @notice rows = ~rows, for `size` bytes.
-    function invertRows(uint256 rows, uint256 size) internal pure {
-        assembly ("memory-safe") {
-            for { let end := add(rows, size) } lt(rows, end) { rows := add(rows, 32) } {
-                mstore(rows, not(mload(rows)))
-            }
-        }
-    }
-
-    /// @notice Set the bits of some samples to `bit`, which is all ones or none.
-    function assignRow(uint256 row, uint256 samples, uint256 bit) internal pure {
-        assembly ("memory-safe") {
-            for { let end := add(row, 256) } lt(row, end) { row := add(row, 64) } {
-                let word := mload(row)
-                mstore(row, xor(word, and(mload(samples), xor(word, bit))))
-                word := mload(add(row, 32))
-                mstore(add(row, 32), xor(word, and(mload(add(samples, 32)), xor(word, bit))))
-                samples := add(samples, 64)
-            }
-        }
-    }
-
-    /// @notice Add up single rows: how many of them have each sample's bit.
-    /// @param nRows how many, a multiple of 7, at least 7
-    /// @param planes where the sum goes: at least 3 planes, and enough for it
-    /// @param nPlanes how many planes there are
-    function sumRows(uint256 rows, uint256 nRows, uint256 planes, uint256 nPlanes) internal pure {
+    /// @notice Set masks to a & b, row by row, and add them up: how many have each sample's bit.
+    /// @param nRows how many masks, an odd number
+    /// @param sum where the sum goes: at least 3 planes
+    /// @param nPlanes how many planes there are, enough for it
+    function sumBothOf(
+        uint256 a,
+        uint256 b,
+        uint256 masks,
+        uint256 nRows,
+        uint256 sum,
+        uint256 nPlanes
+    ) internal pure {
         unchecked {
-            _sumSeven(rows, planes, false);
-            if (nRows == 7) return;
-            for (uint256 at = planes + 3 * ROW; at < planes + nPlanes * ROW; at += 32) {
+            uint256 first = (nRows - 1) % 6 + 1;
+            _sumFirst(a, b, masks, first, sum);
+            if (first == nRows) return;
+            for (uint256 at = sum + 3 * ROW; at < sum + nPlanes * ROW; at += WORD) {
                 store(at, 0);
             }
-            for (uint256 end = rows + nRows * ROW; (rows += 7 * ROW) < end;) {
-                _sumSeven(rows, planes, true);
+            for (uint256 at = first * ROW; at < nRows * ROW; at += 6 * ROW) {
+                _sumSix(a + at, b + at, masks + at, sum);
             }
         }
     }
 
-    /// @dev Four full adders make three planes of seven rows. `isMore`: add them to the planes.
-    function _sumSeven(uint256 rows, uint256 planes, bool isMore) private pure {
+    /// @dev One, three or five rows: at most two full adders and a half one.
+    function _sumFirst(uint256 a, uint256 b, uint256 masks, uint256 nRows, uint256 sum)
+        private
+        pure
+    {
         assembly ("memory-safe") {
-            for { let end := add(rows, 256) } lt(rows, end) { rows := add(rows, 32) } {
-                let ones := mload(rows)
-                let x
-                let y
-                let z
-                {
-                    let b := mload(add(rows, 256))
-                    let c := mload(add(rows, 512))
-                    let u := xor(ones, b)
-                    x := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
-                }
-                {
-                    let b := mload(add(rows, 768))
-                    let c := mload(add(rows, 1024))
-                    let u := xor(ones, b)
-                    y := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
-                }
-                {
-                    let b := mload(add(rows, 1280))
-                    let c := mload(add(rows, 1536))
-                    let u := xor(ones, b)
-                    z := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
-                }
-                // y becomes the twos, x the fours
-                {
-                    let u := xor(x, y)
-                    x := xor(y, and(u, xor(y, z)))
-                    y := xor(u, z)
-                }
-                switch isMore
-                case 0 {
-                    mstore(planes, ones)
-                    mstore(add(planes, 256), y)
-                    mstore(add(planes, 512), x)
-                }
-                default {
-                    let old := mload(planes)
-                    mstore(planes, xor(old, ones))
-                    let carry := and(old, ones)
-                    let at := add(planes, 256)
-                    old := mload(at)
-                    let u := xor(old, y)
-                    mstore(at, xor(u, carry))
-                    carry := xor(y, and(u, xor(y, carry)))
-                    at := add(planes, 512)
-                    old := mload(at)
-                    u := xor(old, x)
-                    mstore(at, xor(u, carry))
-                    carry := xor(x, and(u, xor(x, carry)))
-                    for {} carry {} {
-                        at := add(at, 256)
-                        old := mload(at)
-                        mstore(at, xor(old, carry))
-                        carry := and(old, carry)
+            for { let end := add(a, 256) } lt(a, end) { a := add(a, 32) } {
+                let ones := and(mload(a), mload(b))
+                let twos := 0
+                let fours := 0
+                mstore(masks, ones)
+                if gt(nRows, 1) {
+                    let y := and(mload(add(a, 256)), mload(add(b, 256)))
+                    mstore(add(masks, 256), y)
+                    let z := and(mload(add(a, 512)), mload(add(b, 512)))
+                    mstore(add(masks, 512), z)
+                    let u := xor(ones, y)
+                    twos := xor(y, and(u, xor(y, z)))
+                    ones := xor(u, z)
+                    if gt(nRows, 3) {
+                        y := and(mload(add(a, 768)), mload(add(b, 768)))
+                        mstore(add(masks, 768), y)
+                        z := and(mload(add(a, 1024)), mload(add(b, 1024)))
+                        mstore(add(masks, 1024), z)
+                        u := xor(ones, y)
+                        ones := xor(u, z)
+                        u := xor(y, and(u, xor(y, z)))
+                        fours := and(twos, u)
+                        twos := xor(twos, u)
                     }
                 }
-                planes := add(planes, 32)
+                mstore(sum, ones)
+                mstore(add(sum, 256), twos)
+                mstore(add(sum, 512), fours)
+                b := add(b, 32)
+                masks := add(masks, 32)
+                sum := add(sum, 32)
             }
         }
     }
 
-    /// @notice Add two numbers, and make the sum the best where it is greater.
+    /// @dev Six rows more: three full adders, whose carries go up the planes.
+    function _sumSix(uint256 a, uint256 b, uint256 masks, uint256 sum) private pure {
+        assembly ("memory-safe") {
+            for { let end := add(a, 256) } lt(a, end) { a := add(a, 32) } {
+                let ones := mload(sum)
+                let s
+                let t
+                {
+                    let y := and(mload(a), mload(b))
+                    mstore(masks, y)
+                    let z := and(mload(add(a, 256)), mload(add(b, 256)))
+                    mstore(add(masks, 256), z)
+                    let u := xor(ones, y)
+                    s := xor(y, and(u, xor(y, z)))
+                    ones := xor(u, z)
+                }
+                {
+                    let y := and(mload(add(a, 512)), mload(add(b, 512)))
+                    mstore(add(masks, 512), y)
+                    let z := and(mload(add(a, 768)), mload(add(b, 768)))
+                    mstore(add(masks, 768), z)
+                    let u := xor(ones, y)
+                    t := xor(y, and(u, xor(y, z)))
+                    ones := xor(u, z)
+                }
+                {
+                    let y := and(mload(add(a, 1024)), mload(add(b, 1024)))
+                    mstore(add(masks, 1024), y)
+                    let z := and(mload(add(a, 1280)), mload(add(b, 1280)))
+                    mstore(add(masks, 1280), z)
+                    let u := xor(ones, y)
+                    mstore(sum, xor(u, z))
+                    ones := xor(y, and(u, xor(y, z)))
+                }
+                // the twos: those before and three carries make two fours
+                let at := add(sum, 256)
+                {
+                    let twos := mload(at)
+                    let u := xor(twos, s)
+                    s := xor(s, and(u, xor(s, t)))
+                    t := xor(u, t)
+                    mstore(at, xor(t, ones))
+                    t := and(t, ones)
+                }
+                at := add(at, 256)
+                {
+                    let u := xor(mload(at), s)
+                    mstore(at, xor(u, t))
+                    s := xor(s, and(u, xor(s, t)))
+                }
+                for {} s {} {
+                    at := add(at, 256)
+                    let plane := mload(at)
+                    mstore(at, xor(plane, s))
+                    s := and(plane, s)
+                }
+                b := add(b, 32)
+                masks := add(masks, 32)
+                sum := add(sum, 32)
+            }
+        }
+    }
+
+    /// @notice sum = a + b.
     /// @param a planes of the first; the second's follow them
-    /// @param nPlanes planes of each
-    /// @param best one plane more
+    /// @param sum one plane more
+    function add(uint256 a, uint256 nPlanes, uint256 sum) internal pure {
+        assembly ("memory-safe") {
+            let size := shl(8, nPlanes)
+            for { let end := add(a, 256) } lt(a, end) { a := add(a, 32) } {
+                let carry := 0
+                for { let at := 0 } lt(at, size) { at := add(at, 256) } {
+                    let from := add(a, at)
+                    let y := mload(add(from, size))
+                    let u := xor(mload(from), y)
+                    mstore(add(sum, at), xor(u, carry))
+                    carry := xor(y, and(u, xor(y, carry)))
+                }
+                mstore(add(sum, size), carry)
+                sum := add(sum, 32)
+            }
+        }
+    }
+
+    /// @notice Where a number is greater than the best, it becomes the best.
     /// @param into row of the samples where it was greater
-    /// @param scratch one row more than `nPlanes`
-    function takeGreater(uint256 a, uint256 nPlanes, uint256 best, uint256 into, uint256 scratch)
+    function takeGreater(uint256 numbers, uint256 nPlanes, uint256 best, uint256 into)
         internal
         pure
     {
-        unchecked {
-            for (uint256 end = into + ROW; into < end; into += 32) {
-                store(into, _takeGreater(a, nPlanes * ROW, best, scratch));
-                a += 32;
-                best += 32;
-            }
-        }
-    }
-
-    /// @dev For one word. From the lowest plane up, the highest that differs decides.
-    function _takeGreater(uint256 a, uint256 size, uint256 best, uint256 scratch)
-        private
-        pure
-        returns (uint256 greater)
-    {
         assembly ("memory-safe") {
-            let carry := 0
-            let sums := scratch
-            let top := best
-            for { let end := add(a, size) } lt(a, end) { a := add(a, 256) } {
-                let b := mload(add(a, size))
-                let u := xor(mload(a), b)
-                let sum := xor(u, carry)
-                carry := xor(b, and(u, xor(b, carry)))
-                mstore(sums, sum)
-                sums := add(sums, 32)
-                greater := xor(greater, and(xor(sum, mload(top)), xor(greater, sum)))
-                top := add(top, 256)
-            }
-            greater := xor(greater, and(xor(carry, mload(top)), xor(greater, carry)))
-            if greater {
-                mstore(sums, carry)
-                for {} iszero(gt(best, top)) { best := add(best, 256) } {
-                    let old := mload(best)
-                    mstore(best, xor(old, and(greater, xor(old, mload(scratch)))))
-                    scratch := add(scratch, 32)
+            let size := shl(8, nPlanes)
+            for { let end := add(into, 256) } lt(into, end) { into := add(into, 32) } {
+                // from the lowest plane up, the highest that differs decides
+                let greater := 0
+                for { let at := 0 } lt(at, size) { at := add(at, 256) } {
+                    let plane := mload(add(numbers, at))
+                    let differs := xor(plane, mload(add(best, at)))
+                    greater := xor(greater, and(differs, xor(greater, plane)))
                 }
+                mstore(into, greater)
+                if greater {
+                    for { let at := 0 } lt(at, size) { at := add(at, 256) } {
+                        let to := add(best, at)
+                        let old := mload(to)
+                        mstore(to, xor(old, and(greater, xor(old, mload(add(numbers, at))))))
+                    }
+                }
+                numbers := add(numbers, 32)
+                best := add(best, 32)
             }
         }
     }
 
-    /// @notice `takeGreater` for numbers of three planes, which stay on the stack.
+    /// @notice `add` and `takeGreater` for sums of two numbers of three planes, on the stack.
     function takeGreaterOfThree(uint256 a, uint256 best, uint256 into) internal pure {
         assembly ("memory-safe") {
             for { let end := add(a, 256) } lt(a, end) { a := add(a, 32) } {
@@ -226,17 +273,17 @@ library BitPlanes {
                 s0 := xor(s0, s3)
                 let s2
                 {
-                    let b := mload(add(a, 256))
-                    let c := mload(add(a, 1024))
-                    let u := xor(b, c)
-                    s2 := xor(c, and(u, xor(c, s1)))
+                    let y := mload(add(a, 256))
+                    let z := mload(add(a, 1024))
+                    let u := xor(y, z)
+                    s2 := xor(z, and(u, xor(z, s1)))
                     s1 := xor(u, s1)
                 }
                 {
-                    let b := mload(add(a, 512))
-                    let c := mload(add(a, 1280))
-                    let u := xor(b, c)
-                    s3 := xor(c, and(u, xor(c, s2)))
+                    let y := mload(add(a, 512))
+                    let z := mload(add(a, 1280))
+                    let u := xor(y, z)
+                    s3 := xor(z, and(u, xor(z, s2)))
                     s2 := xor(u, s2)
                 }
                 let d0 := xor(s0, mload(best))
@@ -249,10 +296,11 @@ library BitPlanes {
                 greater := xor(greater, and(d3, xor(greater, s3)))
                 mstore(into, greater)
                 if greater {
-                    mstore(best, xor(s0, and(d0, not(greater))))
-                    mstore(add(best, 256), xor(s1, and(d1, not(greater))))
-                    mstore(add(best, 512), xor(s2, and(d2, not(greater))))
-                    mstore(add(best, 768), xor(s3, and(d3, not(greater))))
+                    greater := not(greater)
+                    mstore(best, xor(s0, and(d0, greater)))
+                    mstore(add(best, 256), xor(s1, and(d1, greater)))
+                    mstore(add(best, 512), xor(s2, and(d2, greater)))
+                    mstore(add(best, 768), xor(s3, and(d3, greater)))
                 }
                 into := add(into, 32)
                 best := add(best, 32)
@@ -280,28 +328,6 @@ library BitPlanes {
         }
     }
 
-    /// @notice Which samples of one word have a number above 0, and whether it is the same for all.
-    /// @param numbers the word in the lowest plane
-    /// @return any the samples
-    /// @return value their number; 0 if they differ or there are none
-    function common(uint256 numbers, uint256 nPlanes)
-        internal
-        pure
-        returns (uint256 any, uint256 value)
-    {
-        unchecked {
-            for (uint256 p; p < nPlanes; ++p) {
-                any |= load(numbers + p * ROW);
-            }
-            for (uint256 p; p < nPlanes; ++p) {
-                uint256 plane = load(numbers + p * ROW);
-                if (plane == 0) continue;
-                if (plane != any) return (any, 0);
-                value |= 1 << p;
-            }
-        }
-    }
-
     /// @notice The samples of one word whose number is `value`.
     function samplesWith(uint256 numbers, uint256 nPlanes, uint256 value)
         internal
@@ -322,10 +348,10 @@ library BitPlanes {
     /// @notice product = a · b, modulo 2^nB: shifted sums of b, one for every plane of a.
     function multiply(uint256 a, uint256 nA, uint256 b, uint256 nB, uint256 product) internal pure {
         unchecked {
-            for (uint256 end = a + ROW; a < end; a += 32) {
+            for (uint256 end = a + ROW; a < end; a += WORD) {
                 _multiply(a, nA, b, product, product + nB * ROW);
-                b += 32;
-                product += 32;
+                b += WORD;
+                product += WORD;
             }
         }
     }
@@ -362,93 +388,102 @@ library BitPlanes {
         }
     }
 
-    /// @return bytes of a record that counts numbers of so many planes: the eights counted so far,
-    /// then per plane three words that hold the rest per bit: ones, twos, fours
-    function recordBytes(uint256 nPlanes) internal pure returns (uint256) {
-        return (1 + 3 * nPlanes) * 32;
-    }
-
-    /// @notice Add Σ number over the samples of a mask, a row each, to a record.
-    /// @dev Seven full adders put the eight words of a row into ones, twos and fours; what carries
-    /// out of them, eights, is counted at once.
-    function count(uint256 mask, uint256 numbers, uint256 nPlanes, uint256 record) internal pure {
+    /// @notice Number of set bits in a & b, a row in every block each.
+    /// @param step from one block to the next, in bytes
+    /// @dev Seven full adders put the eight words into running words of ones, twos and fours; what
+    /// carries out of them, eights, is counted at once.
+    function countBothOf(uint256 a, uint256 b, uint256 blocks, uint256 step)
+        internal
+        pure
+        returns (uint256 total)
+    {
         assembly ("memory-safe") {
-            let end := add(numbers, shl(8, nPlanes))
-            let counter := add(record, 32)
-            let shift := 0
-            let total := mload(record)
-            for {} lt(numbers, end) { numbers := add(numbers, 256) } {
-                let ones := mload(counter)
-                let twos, x
+            let ones := 0
+            let twos := 0
+            let fours := 0
+            for {} blocks { blocks := sub(blocks, 1) } {
+                let s
+                let t
+                let f
                 {
-                    let b := and(mload(mask), mload(numbers))
-                    let c := and(mload(add(mask, 32)), mload(add(numbers, 32)))
-                    let u := xor(ones, b)
-                    twos := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
+                    let x := and(mload(a), mload(b))
+                    let y := and(mload(add(a, 32)), mload(add(b, 32)))
+                    let u := xor(ones, x)
+                    s := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let b := and(mload(add(mask, 64)), mload(add(numbers, 64)))
-                    let c := and(mload(add(mask, 96)), mload(add(numbers, 96)))
-                    let u := xor(ones, b)
-                    let carry := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
-                    u := xor(mload(add(counter, 32)), twos)
-                    x := xor(twos, and(u, xor(twos, carry)))
-                    twos := xor(u, carry)
+                    let x := and(mload(add(a, 64)), mload(add(b, 64)))
+                    let y := and(mload(add(a, 96)), mload(add(b, 96)))
+                    let u := xor(ones, x)
+                    t := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let b := and(mload(add(mask, 128)), mload(add(numbers, 128)))
-                    let c := and(mload(add(mask, 160)), mload(add(numbers, 160)))
-                    let u := xor(ones, b)
-                    let first := xor(b, and(u, xor(b, c)))
-                    ones := xor(u, c)
-                    b := and(mload(add(mask, 192)), mload(add(numbers, 192)))
-                    c := and(mload(add(mask, 224)), mload(add(numbers, 224)))
-                    u := xor(ones, b)
-                    mstore(counter, xor(u, c))
-                    c := xor(b, and(u, xor(b, c)))
-                    u := xor(twos, first)
-                    mstore(add(counter, 32), xor(u, c))
-                    c := xor(first, and(u, xor(first, c)))
-                    u := xor(mload(add(counter, 64)), x)
-                    mstore(add(counter, 64), xor(u, c))
-                    x := xor(x, and(u, xor(x, c)))
+                    let u := xor(twos, s)
+                    f := xor(s, and(u, xor(s, t)))
+                    twos := xor(u, t)
                 }
-                if x {
+                {
+                    let x := and(mload(add(a, 128)), mload(add(b, 128)))
+                    let y := and(mload(add(a, 160)), mload(add(b, 160)))
+                    let u := xor(ones, x)
+                    s := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
+                }
+                {
+                    let x := and(mload(add(a, 192)), mload(add(b, 192)))
+                    let y := and(mload(add(a, 224)), mload(add(b, 224)))
+                    let u := xor(ones, x)
+                    t := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
+                }
+                {
+                    let u := xor(twos, s)
+                    s := xor(s, and(u, xor(s, t)))
+                    twos := xor(u, t)
+                }
+                {
+                    let u := xor(fours, f)
+                    f := xor(f, and(u, xor(f, s)))
+                    fours := xor(u, s)
+                }
+                if f {
                     // 2-bit, 4-bit, byte and 16-bit lanes: 256 would not fit a byte
-                    let half := 0x5555555555555555555555555555555555555555555555555555555555555555
-                    x := sub(x, and(shr(1, x), half))
-                    half := 0x3333333333333333333333333333333333333333333333333333333333333333
-                    x := add(and(x, half), and(shr(2, x), half))
-                    half := 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
-                    x := and(add(x, shr(4, x)), half)
-                    half := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
-                    x := add(and(x, half), and(shr(8, x), half))
-                    half := 0x0001000100010001000100010001000100010001000100010001000100010001
-                    total := add(total, shl(shift, shr(240, mul(x, half))))
+                    t := 0x5555555555555555555555555555555555555555555555555555555555555555
+                    f := sub(f, and(shr(1, f), t))
+                    t := 0x3333333333333333333333333333333333333333333333333333333333333333
+                    f := add(and(f, t), and(shr(2, f), t))
+                    t := 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+                    f := and(add(f, shr(4, f)), t)
+                    t := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+                    f := add(and(f, t), and(shr(8, f), t))
+                    t := 0x0001000100010001000100010001000100010001000100010001000100010001
+                    total := add(total, shr(240, mul(f, t)))
                 }
-                counter := add(counter, 96)
-                shift := add(shift, 1)
+                a := add(a, step)
+                b := add(b, step)
             }
-            mstore(record, total)
-        }
-    }
-
-    /// @notice What a record has counted; it starts anew at 0.
-    function takeCount(uint256 record, uint256 nPlanes) internal pure returns (uint256 total) {
-        unchecked {
-            total = load(record) << 3;
-            store(record, 0);
-            for (uint256 p; p < nPlanes; ++p) {
-                for (uint256 k; k < 3; ++k) {
-                    record += 32;
-                    uint256 word = load(record);
-                    if (word == 0) continue;
-                    total += popCount(word) << (p + k);
-                    store(record, 0);
-                }
-            }
+            total := shl(3, total)
+            // the running words together: nibbles of ones + 2 · twos, at most 12; then bytes of all
+            // three, at most 56
+            let lanes := 0x5555555555555555555555555555555555555555555555555555555555555555
+            ones := sub(ones, and(shr(1, ones), lanes))
+            twos := sub(twos, and(shr(1, twos), lanes))
+            fours := sub(fours, and(shr(1, fours), lanes))
+            lanes := 0x3333333333333333333333333333333333333333333333333333333333333333
+            ones := add(and(ones, lanes), and(shr(2, ones), lanes))
+            twos := add(and(twos, lanes), and(shr(2, twos), lanes))
+            fours := add(and(fours, lanes), and(shr(2, fours), lanes))
+            ones := add(ones, shl(1, twos))
+            lanes := 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+            ones := add(and(ones, lanes), and(shr(4, ones), lanes))
+            fours := and(add(fours, shr(4, fours)), lanes)
+            ones := add(ones, shl(2, fours))
+            lanes := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+            ones := add(and(ones, lanes), and(shr(8, ones), lanes))
+            lanes := 0x0001000100010001000100010001000100010001000100010001000100010001
+            total := add(total, shr(240, mul(ones, lanes)))
         }
     }
 

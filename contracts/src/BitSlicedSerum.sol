@@ -10,35 +10,41 @@ import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 /// the last bit, from word operations on bit planes. docs/kernel.md explains the steps.
 /// @dev Voters are the members that revealed, league 0 first; without leagues all are in league 0.
 library BitSlicedSerum {
-    uint256 private constant BLOCK = BitPlanes.BLOCK;
+    uint256 private constant WORD = BitPlanes.WORD;
     uint256 private constant ROW = BitPlanes.ROW;
-    uint256 private constant ALL = type(uint256).max;
+    uint256 private constant BLOCK = BitPlanes.BLOCK;
 
-    /// @dev Where everything is. Pointers are to rows; what is per block comes once for each.
-    /// @param blocks blocks of 8 groups in the chunk
+    /// @dev Every block of groups has a record of the same layout. Pointers are into the first one.
+    /// @param step size of a record, in bytes
     /// @param inLeague voters per league
-    /// @param seats the same, up to a multiple of seven: rows of 0 fill up
+    /// @param seats the same, or one more where it is even: an empty seat's rows stay 0
     /// @param planes planes of a vote count
     /// @param worth planes of a weighted vote count
     /// @param unit what all weights are multiples of
-    /// @param quads per block, pair of label bits, value of the pair and voter: who has that value
-    /// @param masks per seat: the samples to which the voter gave the class at hand
+    /// @param quads per pair of label bits, lowest pair first, value of the pair and seat, a row: the
+    /// samples that have the value there
+    /// @param uppers per seat, a row: the samples that have a class's values in all pairs but the
+    /// lowest
+    /// @param masks per seat, a row: the samples to which the voter gave the class at hand
     /// @param votes per league, a number: the votes for the class at hand
+    /// @param labelled per league, a number: how many labelled the sample
+    /// @param sum a number: the votes of both leagues
+    /// @param best a number: the most votes so far
     /// @param peers a number: votes less the voter's own
-    /// @param product a number: peers times weights
-    /// @param labelled per block and league, a number: how many labelled the sample
-    /// @param weights per block and league, a number: w(peers who labelled the sample) / unit
-    /// @param common per league, how many peers labelled the samples: 0 if that differs
-    /// @param best per block, a number: the most votes so far
-    /// @param winners per block and label bit, a row: who has them
-    /// @param records per voter, a count of matches of the class at hand
+    /// @param worths a number: peers times weights
+    /// @param greater per class, a row: where it had more votes than all classes before it
+    /// @param isUniform whether every sample was labelled by all voters or by none
+    /// @param weights per league and block, and not in the records, a number: w(peers who labelled
+    /// the sample) / unit
     /// @param matches per class and voter, a word: Σ (peers' votes) · w(peers), A
-    /// @param compared per voter, a count of its labels that some peer voted beside: N
+    /// @param compared per voter, how many of its labels some peer voted beside: N
     struct Bench {
+        uint256 groups;
+        uint256 blocks;
+        uint256 step;
         uint256 classes;
         uint256 bits;
         bool leagues;
-        uint256 blocks;
         uint256 voters;
         uint256[2] inLeague;
         uint256[2] seats;
@@ -46,30 +52,25 @@ library BitSlicedSerum {
         uint256 worth;
         uint256 unit;
         uint256 quads;
+        uint256 uppers;
         uint256 masks;
         uint256 votes;
-        uint256 peers;
-        uint256 product;
         uint256 labelled;
-        uint256 weights;
-        uint256[2] common;
+        uint256 sum;
         uint256 best;
-        uint256 winners;
+        uint256 peers;
+        uint256 worths;
         uint256 greater;
-        uint256 records;
+        bool isUniform;
+        uint256[2] weights;
         uint256 matches;
         uint256 compared;
-        uint256 scratch;
     }
 
-    /// @notice Whether this is the cheaper way: it goes through every class, for a whole block of
-    /// groups at a time, however few there are, and the weights of many peers have many planes.
-    function isCheaper(uint256 members, uint256 classes, uint256 groups)
-        internal
-        pure
-        returns (bool)
-    {
-        return members <= 48 && classes <= 32 * (groups < BLOCK ? groups : BLOCK);
+    /// @notice Whether this is the cheaper way: it goes through every class however few labels it
+    /// has, and the weights of many peers have many planes.
+    function isCheaper(uint256 members, uint256 classes) internal pure returns (bool) {
+        return members <= 48 && classes <= 256;
     }
 
     /// @notice Score and aggregate one chunk; see `PeerTruthSerum.score`.
@@ -82,21 +83,15 @@ library BitSlicedSerum {
             uint256[] memory members = _voters(labels, chunk.leagues);
             Bench memory bench = _newBench(members, groups, chunk);
             for (uint256 v; v < members.length; ++v) {
-                _readQuads(labels[members[v]], bench, v, groups);
+                uint256 seat = v < bench.inLeague[0] ? v : bench.seats[0] + v - bench.inLeague[0];
+                _readQuads(labels[members[v]], bench, seat);
             }
-            for (uint256 block_; block_ < bench.blocks; ++block_) {
-                outcome.votes += _countLabelled(bench, block_);
-            }
-            _weigh(bench, 0);
-            _weigh(bench, 1);
+            outcome.votes = _countLabelled(bench);
             for (uint256 class; class < bench.classes; ++class) {
                 _countClass(bench, class);
             }
-            for (uint256 block_; block_ < bench.blocks; ++block_) {
-                uint256 best = bench.best + block_ * (bench.planes + 1) * ROW;
-                outcome.majorityVotes += _total(best, bench.planes + 1);
-            }
-            outcome.globalLabels = _globalLabels(bench, groups);
+            outcome.majorityVotes = _total(bench, bench.best, bench.planes + 1);
+            outcome.globalLabels = _globalLabels(bench);
             outcome.scores = _scores(bench, members, chunk);
         }
     }
@@ -110,29 +105,25 @@ library BitSlicedSerum {
     {
         unchecked {
             Bench memory bench;
-            uint256 groups = labels.length / (bits * 32);
+            bench.groups = labels.length / (bits * WORD);
             bench.bits = bits;
-            bench.voters = 1;
-            bench.inLeague[0] = 1;
-            bench.blocks = (groups + BLOCK - 1) / BLOCK;
-            bench.quads = BitPlanes.allocateRows(bench.blocks * ((bits + 1) / 2) * 4);
-            bench.masks = BitPlanes.allocateRows(1);
-            uint256 everything = BitPlanes.allocateRows(1);
-            BitPlanes.invertRows(everything, ROW);
-            uint256 record = BitPlanes.allocate(4);
+            bench.seats[0] = 1;
+            _layOut(bench);
+            _readQuads(labels, bench, 0);
             counts = new uint256[](classes);
-            _readQuads(labels, bench, 0, groups);
-            for (uint256 class; class <= classes; ++class) {
-                uint256 code = class < classes ? class : PackedLabels.abstain(bits);
-                for (uint256 block_; block_ < bench.blocks; ++block_) {
-                    _select(bench, block_, code);
-                    BitPlanes.count(bench.masks, everything, 1, record);
-                }
-                uint256 found = BitPlanes.takeCount(record, 1);
-                if (class < classes) counts[class] = found;
-                valid += found;
+            for (uint256 class; class < classes; ++class) {
+                counts[class] = _countCode(bench, class);
+                valid += counts[class];
             }
-            valid -= bench.blocks * BLOCK * 256 - groups * 256; // what fills up the last block
+            valid += _countCode(bench, PackedLabels.abstain(bits));
+            valid -= bench.blocks * BLOCK * 256 - bench.groups * 256; // fills up the last block
+        }
+    }
+
+    function _countCode(Bench memory bench, uint256 code) private pure returns (uint256) {
+        unchecked {
+            (uint256 lower, uint256 upper) = _halvesOf(bench, code);
+            return BitPlanes.countBothOf(lower, upper, bench.blocks, bench.step);
         }
     }
 
@@ -166,37 +157,58 @@ library BitSlicedSerum {
     {
         unchecked {
             uint256 n = members.length;
+            bench.groups = groups;
             bench.classes = chunk.classes;
             bench.bits = PackedLabels.labelBits(chunk.classes);
             bench.leagues = chunk.leagues;
-            bench.blocks = (groups + BLOCK - 1) / BLOCK;
             bench.voters = n;
             for (uint256 v; v < n; ++v) {
                 ++bench.inLeague[chunk.leagues ? members[v] % 2 : 0];
             }
-            bench.seats[0] = (bench.inLeague[0] + 6) / 7 * 7;
-            bench.seats[1] = (bench.inLeague[1] + 6) / 7 * 7;
             uint256 larger = bench.inLeague[0];
             if (bench.inLeague[1] > larger) larger = bench.inLeague[1];
+            for (uint256 league; league < 2; ++league) {
+                uint256 voters = bench.inLeague[league];
+                if (voters > 0) bench.seats[league] = voters | 1;
+            }
             bench.planes = larger < 4 ? 3 : PackedLabels.labelBits(larger);
             bench.unit = _unit(larger);
             bench.worth = PackedLabels.labelBits(PeerTruthSerum.WEIGHT_ONE / bench.unit);
-            if (bench.worth < bench.planes) bench.worth = bench.planes;
-
-            bench.quads = BitPlanes.allocateRows(bench.blocks * ((bench.bits + 1) / 2) * 4 * n);
-            bench.masks = BitPlanes.allocateRows(bench.seats[0] + bench.seats[1]);
-            bench.votes = BitPlanes.allocateRows(2 * bench.planes);
-            bench.peers = BitPlanes.allocateRows(bench.planes);
-            bench.product = BitPlanes.allocateRows(bench.worth);
-            bench.labelled = BitPlanes.allocateRows(bench.blocks * 2 * bench.planes);
-            bench.best = BitPlanes.allocateRows(bench.blocks * (bench.planes + 1));
-            bench.winners = BitPlanes.allocateRows(bench.blocks * bench.bits);
-            BitPlanes.invertRows(bench.winners, bench.blocks * bench.bits * ROW);
-            bench.greater = BitPlanes.allocateRows(1);
-            bench.records = BitPlanes.allocate(n * BitPlanes.recordBytes(bench.worth) / 32);
+            _layOut(bench);
             bench.matches = BitPlanes.allocate(chunk.classes * n);
-            bench.compared = BitPlanes.allocate(n * BitPlanes.recordBytes(1) / 32);
-            bench.scratch = BitPlanes.allocate(bench.planes + 1);
+            bench.compared = BitPlanes.allocate(n);
+        }
+    }
+
+    /// @dev Set the pointers, and make room for the records.
+    function _layOut(Bench memory bench) private pure {
+        unchecked {
+            uint256 seats = (bench.seats[0] + bench.seats[1]) * ROW;
+            uint256 number = bench.planes * ROW;
+            uint256 pairs = (bench.bits + 1) / 2;
+            uint256 at = pairs * 4 * seats;
+            bench.uppers = at;
+            bench.masks = at += pairs > 2 ? seats : 0;
+            bench.votes = at += seats;
+            bench.labelled = at += 2 * number;
+            bench.sum = at += 2 * number;
+            bench.best = at += number + ROW;
+            bench.peers = at += number + ROW;
+            bench.worths = at += bench.leagues ? 0 : number;
+            bench.greater = at += bench.worth * ROW;
+            bench.step = at += bench.classes * ROW;
+            bench.blocks = (bench.groups + BLOCK - 1) / BLOCK;
+            uint256 records = BitPlanes.allocate(bench.blocks * at / WORD);
+            bench.quads = records;
+            bench.uppers += records;
+            bench.masks += records;
+            bench.votes += records;
+            bench.labelled += records;
+            bench.sum += records;
+            bench.best += records;
+            bench.peers += records;
+            bench.worths += records;
+            bench.greater += records;
         }
     }
 
@@ -217,25 +229,26 @@ library BitSlicedSerum {
     // ---------------------------------------------------------------------------------- masks
 
     /// @dev For every pair of label bits, the samples that have each of its four values.
-    function _readQuads(bytes calldata labels, Bench memory bench, uint256 voter, uint256 groups)
-        private
-        pure
-    {
+    function _readQuads(bytes calldata labels, Bench memory bench, uint256 seat) private pure {
         unchecked {
-            uint256 bits = bench.bits;
-            uint256 value = bench.voters * ROW;
-            uint256 quad = bench.quads + voter * ROW;
+            uint256 value = (bench.seats[0] + bench.seats[1]) * ROW;
+            uint256 stride = bench.bits * WORD;
+            uint256 record = bench.quads + seat * ROW;
             uint256 source;
             assembly ("memory-safe") {
                 source := labels.offset
             }
-            for (uint256 left = groups; left > 0; left -= left < BLOCK ? left : BLOCK) {
-                for (uint256 bit = bits; bit > 0; bit -= bit == 1 ? 1 : 2) {
-                    uint256 low = source + (bit - 1) * 32;
-                    _readPair(low, bit == 1 ? low : low - 32, bits * 32, left, quad, value);
+            for (uint256 left = bench.groups; left > 0;) {
+                uint256 groups = left < BLOCK ? left : BLOCK;
+                uint256 quad = record;
+                for (uint256 bit = bench.bits; bit > 0; bit -= bit == 1 ? 1 : 2) {
+                    uint256 low = source + (bit - 1) * WORD;
+                    _readPair(low, bit == 1 ? low : low - WORD, stride, groups, quad, value);
                     quad += 4 * value;
                 }
-                source += BLOCK * bits * 32;
+                source += groups * stride;
+                record += bench.step;
+                left -= groups;
             }
         }
     }
@@ -251,14 +264,12 @@ library BitSlicedSerum {
         uint256 value
     ) private pure {
         assembly ("memory-safe") {
-            for { let end := add(quad, 256) } lt(quad, end) { quad := add(quad, 32) } {
-                let a := not(0)
-                let b := a
-                if groups {
-                    a := calldataload(low)
-                    b := calldataload(high)
-                    groups := sub(groups, 1)
-                }
+            let end := add(quad, 256)
+            for { let last := add(quad, shl(5, groups)) } lt(quad, last) {
+                quad := add(quad, 32)
+            } {
+                let a := calldataload(low)
+                let b := calldataload(high)
                 let both := and(a, b)
                 mstore(quad, not(or(a, b)))
                 let at := add(quad, value)
@@ -269,60 +280,118 @@ library BitSlicedSerum {
                 low := add(low, stride)
                 high := add(high, stride)
             }
+            for { value := mul(3, value) } lt(quad, end) { quad := add(quad, 32) } {
+                mstore(add(quad, value), not(0))
+            }
         }
     }
 
-    /// @dev Set every voter's mask to the samples that it gave the code.
-    function _select(Bench memory bench, uint256 block_, uint256 code) private pure {
+    /// @dev A voter's samples of a class are those in both rows of its seat: it has the class's
+    /// value in the lowest pair of bits, and its values in all pairs above.
+    function _halvesOf(Bench memory bench, uint256 code)
+        private
+        pure
+        returns (uint256 lower, uint256 upper)
+    {
         unchecked {
-            uint256 quads = bench.quads + block_ * ((bench.bits + 1) / 2) * 4 * bench.voters * ROW;
-            uint256 masks = bench.masks;
+            uint256 bits = bench.bits;
+            uint256 seats = bench.seats[0] + bench.seats[1];
+            uint256 value = seats * ROW;
+            uint256 quads = bench.quads;
+            lower = quads + (code & 3) * value;
+            if (bits == 2) return (lower, lower);
+            upper = quads + 4 * value + _valueOf(code, 2, bits) * value;
+            if (bits <= 4) return (lower, upper);
+            // codes come in ascending order, so this changes with every fourth only
+            if (code & 3 == 0 || code == PackedLabels.abstain(bits)) {
+                for (uint256 bit = 4; bit < bits; bit += 2) {
+                    uint256 row = quads + (2 * bit + _valueOf(code, bit, bits)) * value;
+                    for (uint256 at; at < bench.blocks * bench.step; at += bench.step) {
+                        BitPlanes.bothOf(upper + at, row + at, bench.uppers + at, seats);
+                    }
+                    upper = bench.uppers;
+                }
+            }
+            upper = bench.uppers;
+        }
+    }
+
+    /// @dev The value of the pair of bits that starts there; a bit that stands alone makes 0 or 3.
+    function _valueOf(uint256 code, uint256 bit, uint256 bits) private pure returns (uint256) {
+        return bit + 1 == bits ? 3 * (code >> bit) : (code >> bit) & 3;
+    }
+
+    // -------------------------------------------------------------------------------- weights
+
+    /// @dev How many labelled each sample, what that makes a match worth, and how many of each
+    /// voter's labels have company.
+    /// @return votes how many labels there are
+    function _countLabelled(Bench memory bench) private pure returns (uint256 votes) {
+        unchecked {
+            (uint256 lower, uint256 upper) = _halvesOf(bench, PackedLabels.abstain(bench.bits));
+            uint256 samples;
+            (bench.isUniform, samples) = _compareLabelled(bench, lower, upper);
+            if (bench.isUniform) {
+                for (uint256 v; v < bench.voters; ++v) {
+                    bool hasPeers = _peersIn(bench, v < bench.inLeague[0] ? 0 : 1) > 0;
+                    if (hasPeers) BitPlanes.store(bench.compared + v * WORD, samples);
+                }
+                return samples * bench.voters;
+            }
             for (uint256 league; league < 2; ++league) {
-                uint256 size = bench.inLeague[league] * ROW;
-                if (size > 0) _selectRows(bench.bits, bench.voters, code, quads, masks, size);
-                quads += size;
-                masks += bench.seats[league] * ROW;
+                uint256 n = bench.inLeague[league];
+                if (n == 0) continue;
+                uint256 at = league * bench.seats[0] * ROW;
+                uint256 masks = bench.masks + at;
+                uint256 number = bench.labelled + league * bench.planes * ROW;
+                for (uint256 b; b < bench.blocks; ++b) {
+                    BitPlanes.bothOf(lower + at, upper + at, masks, n);
+                    BitPlanes.invert(masks, n);
+                    BitPlanes.sumBothOf(
+                        masks, masks, masks, bench.seats[league], number, bench.planes
+                    );
+                    at += bench.step;
+                    masks += bench.step;
+                    number += bench.step;
+                }
+                votes += _total(bench, bench.labelled + league * bench.planes * ROW, bench.planes);
             }
+            _weigh(bench, 0);
+            _weigh(bench, 1);
         }
     }
 
-    function _selectRows(
-        uint256 bits,
-        uint256 voters,
-        uint256 code,
-        uint256 quads,
-        uint256 masks,
-        uint256 size
-    ) private pure {
+    /// @return isUniform whether every sample is labelled by all voters or by none
+    /// @return samples if so, how many by all
+    function _compareLabelled(Bench memory bench, uint256 lower, uint256 upper)
+        private
+        pure
+        returns (bool isUniform, uint256 samples)
+    {
         unchecked {
-            uint256 value = voters * ROW;
-            uint256 a = quads + (code & 3) * value;
-            if (bits == 2) {
-                BitPlanes.andRows(masks, a, a, size);
-                return;
+            uint256 league1 = bench.seats[0] * ROW;
+            for (uint256 g; g < bench.groups; ++g) {
+                uint256 at = g / BLOCK * bench.step + g % BLOCK * WORD;
+                (uint256 any, uint256 all) =
+                    BitPlanes.anyAndAllOf(lower + at, upper + at, bench.inLeague[0]);
+                if (bench.inLeague[1] > 0) {
+                    at += league1;
+                    (uint256 any1, uint256 all1) =
+                        BitPlanes.anyAndAllOf(lower + at, upper + at, bench.inLeague[1]);
+                    any |= any1;
+                    all &= all1;
+                }
+                if (any & ~all > 0) return (false, 0);
+                samples += BitPlanes.popCount(~any);
             }
-            for (uint256 bit = 2; bit < bits; bit += 2) {
-                code >>= 2;
-                quads += 4 * value;
-                uint256 pair = bit + 1 == bits ? 3 * (code & 1) : code & 3;
-                BitPlanes.andRows(masks, a, quads + pair * value, size);
-                a = masks;
-            }
+            return (true, samples);
         }
     }
 
-    // ---------------------------------------------------------------------------------- votes
-
-    /// @dev Add up the masks of each league.
-    function _sumVotes(Bench memory bench, uint256 votes) private pure {
+    /// @dev How many peers a voter of the league has.
+    function _peersIn(Bench memory bench, uint256 league) private pure returns (uint256) {
         unchecked {
-            uint256 masks = bench.masks;
-            for (uint256 league; league < 2; ++league) {
-                uint256 seats = bench.seats[league];
-                if (seats > 0) BitPlanes.sumRows(masks, seats, votes, bench.planes);
-                masks += seats * ROW;
-                votes += bench.planes * ROW;
-            }
+            return bench.leagues ? bench.inLeague[1 - league] : bench.voters - 1;
         }
     }
 
@@ -335,107 +404,67 @@ library BitSlicedSerum {
     {
         unchecked {
             if (bench.leagues) return votes + (1 - league) * bench.planes * ROW;
-            BitPlanes.decrement(votes, bench.planes, bench.peers);
+            uint256 peers = bench.peers;
+            for (uint256 b; b < bench.blocks; ++b) {
+                BitPlanes.decrement(votes, bench.planes, peers);
+                votes += bench.step;
+                peers += bench.step;
+            }
             return bench.peers;
         }
     }
 
-    /// @dev Sum of a number over the samples of a block.
-    function _total(uint256 numbers, uint256 planes) private pure returns (uint256 total) {
-        unchecked {
-            for (uint256 p; p < planes; ++p) {
-                for (uint256 end = numbers + ROW; numbers < end; numbers += 32) {
-                    uint256 word = BitPlanes.load(numbers);
-                    if (word > 0) total += BitPlanes.popCount(word) << p;
-                }
-            }
-        }
-    }
-
-    // -------------------------------------------------------------------------------- weights
-
-    /// @dev How many labelled each sample of a block, and how many of each voter's labels have
-    /// company.
-    /// @return votes how many labels there are in the block
-    function _countLabelled(Bench memory bench, uint256 block_)
+    /// @dev Sum of a number over all samples.
+    function _total(Bench memory bench, uint256 number, uint256 planes)
         private
         pure
-        returns (uint256 votes)
+        returns (uint256 total)
     {
         unchecked {
-            uint256 labelled = bench.labelled + block_ * 2 * bench.planes * ROW;
-            _select(bench, block_, PackedLabels.abstain(bench.bits));
-            BitPlanes.invertRows(bench.masks, bench.inLeague[0] * ROW);
-            uint256 masks = bench.masks + bench.seats[0] * ROW;
-            BitPlanes.invertRows(masks, bench.inLeague[1] * ROW);
-            _sumVotes(bench, labelled);
-            votes = _total(labelled, bench.planes)
-                + _total(labelled + bench.planes * ROW, bench.planes);
-
-            masks = bench.masks;
-            uint256 record = bench.compared;
-            for (uint256 league; league < 2; ++league) {
-                if (bench.inLeague[league] == 0) continue;
-                _anyOf(_peersOf(bench, labelled, league), bench.planes, bench.greater);
-                for (uint256 v; v < bench.inLeague[league]; ++v) {
-                    BitPlanes.count(masks + v * ROW, bench.greater, 1, record);
-                    record += BitPlanes.recordBytes(1);
-                }
-                masks += bench.seats[0] * ROW;
+            for (uint256 p; p < planes; ++p) {
+                total += BitPlanes.countBothOf(number, number, bench.blocks, bench.step) << p;
+                number += ROW;
             }
         }
     }
 
-    /// @dev Where a number is above 0, as a row.
-    function _anyOf(uint256 numbers, uint256 planes, uint256 into) private pure {
-        unchecked {
-            for (uint256 end = into + ROW; into < end; into += 32) {
-                (uint256 any,) = BitPlanes.common(numbers, planes);
-                BitPlanes.store(into, any);
-                numbers += 32;
-            }
-        }
-    }
-
-    /// @dev What a matching vote is worth to a league's voters: the same for all samples if equally
-    /// many peers labelled each, else a weight per sample.
+    /// @dev Set a league's weights, and N for its voters.
     function _weigh(Bench memory bench, uint256 league) private pure {
         unchecked {
             if (bench.inLeague[league] == 0) return;
-            uint256 common = ALL; // none yet
-            uint256 size = 2 * bench.planes * ROW;
-            for (uint256 block_; block_ < bench.blocks; ++block_) {
-                uint256 peers = _peersOf(bench, bench.labelled + block_ * size, league);
-                for (uint256 end = peers + ROW; peers < end; peers += 32) {
-                    (uint256 any, uint256 r) = BitPlanes.common(peers, bench.planes);
-                    if (any == 0 || r == common) continue;
-                    common = common == ALL ? r : 0;
+            uint256 peers = _peersOf(bench, bench.labelled, league);
+            uint256 weights = BitPlanes.allocateRows(bench.worth * bench.blocks);
+            bench.weights[league] = weights;
+            for (uint256 b; b < bench.blocks; ++b) {
+                for (uint256 at; at < ROW; at += WORD) {
+                    uint256 any = _writeWeights(bench, peers + b * bench.step + at, weights + at);
+                    BitPlanes.store(bench.sum + b * bench.step + at, any);
                 }
+                weights += bench.worth * ROW;
             }
-            bench.common[league] = common;
-            if (common > 0) return;
-
-            uint256 weightRows = bench.worth * ROW;
-            if (bench.weights == 0) {
-                bench.weights = BitPlanes.allocateRows(bench.blocks * 2 * bench.worth);
-            }
-            uint256 weights = bench.weights + league * weightRows;
-            for (uint256 block_; block_ < bench.blocks; ++block_) {
-                uint256 peers = _peersOf(bench, bench.labelled + block_ * size, league);
-                for (uint256 at; at < ROW; at += 32) {
-                    _writeWeights(bench, peers + at, weights + at);
-                }
-                weights += 2 * weightRows;
+            uint256 mask = bench.masks + league * bench.seats[0] * ROW;
+            uint256 compared = bench.compared + league * bench.inLeague[0] * WORD;
+            for (uint256 v; v < bench.inLeague[league]; ++v) {
+                uint256 found = BitPlanes.countBothOf(mask, bench.sum, bench.blocks, bench.step);
+                BitPlanes.store(compared, found);
+                mask += ROW;
+                compared += WORD;
             }
         }
     }
 
     /// @dev w(r) / unit for the samples of one word.
-    function _writeWeights(Bench memory bench, uint256 peers, uint256 weights) private pure {
+    /// @return any the samples that some peer labelled
+    function _writeWeights(Bench memory bench, uint256 peers, uint256 weights)
+        private
+        pure
+        returns (uint256 any)
+    {
         unchecked {
             for (uint256 r = 1; r >> bench.planes == 0; ++r) {
                 uint256 samples = BitPlanes.samplesWith(peers, bench.planes, r);
                 if (samples == 0) continue;
+                any |= samples;
                 uint256 at = weights;
                 for (uint256 w = PeerTruthSerum.WEIGHT_ONE / r / bench.unit; w > 0; w >>= 1) {
                     if (w & 1 == 1) BitPlanes.store(at, BitPlanes.load(at) | samples);
@@ -449,87 +478,162 @@ library BitSlicedSerum {
 
     function _countClass(Bench memory bench, uint256 class) private pure {
         unchecked {
-            for (uint256 block_; block_ < bench.blocks; ++block_) {
-                _select(bench, block_, class);
-                _sumVotes(bench, bench.votes);
-                _majority(bench, block_, class);
-                _match(bench, block_, 0);
-                _match(bench, block_, 1);
+            (uint256 lower, uint256 upper) = _halvesOf(bench, class);
+            for (uint256 at; at < bench.blocks * bench.step; at += bench.step) {
+                uint256 league1 = at + bench.seats[0] * ROW;
+                _sumVotes(bench, 0, lower + at, upper + at, bench.masks + at, bench.votes + at);
+                _sumVotes(
+                    bench,
+                    1,
+                    lower + league1,
+                    upper + league1,
+                    bench.masks + league1,
+                    bench.votes + bench.planes * ROW + at
+                );
+                _majority(bench, at, class);
             }
-            _takeMatches(bench, class, 0);
-            _takeMatches(bench, class, 1);
+            uint256 pairs = _match(bench, class, 0, 0);
+            _match(bench, class, 1, pairs);
         }
     }
 
-    /// @dev Where the class has more votes than any before it, it is the winner so far.
-    function _majority(Bench memory bench, uint256 block_, uint256 class) private pure {
+    /// @dev Who of a league votes for a class, and how many.
+    function _sumVotes(
+        Bench memory bench,
+        uint256 league,
+        uint256 lower,
+        uint256 upper,
+        uint256 masks,
+        uint256 votes
+    ) private pure {
+        uint256 seats = bench.seats[league];
+        if (seats > 0) BitPlanes.sumBothOf(lower, upper, masks, seats, votes, bench.planes);
+    }
+
+    /// @dev Where the class has more votes than any before it.
+    function _majority(Bench memory bench, uint256 record, uint256 class) private pure {
         unchecked {
+            uint256 votes = bench.votes + record;
             uint256 planes = bench.planes;
-            uint256 best = bench.best + block_ * (planes + 1) * ROW;
-            if (planes == 3) BitPlanes.takeGreaterOfThree(bench.votes, best, bench.greater);
-            else BitPlanes.takeGreater(bench.votes, planes, best, bench.greater, bench.scratch);
-            uint256 winner = bench.winners + (block_ + 1) * bench.bits * ROW;
-            for (uint256 b; b < bench.bits; ++b) {
-                winner -= ROW;
-                BitPlanes.assignRow(winner, bench.greater, 0 - ((class >> b) & 1));
+            uint256 best = bench.best + record;
+            uint256 greater = bench.greater + class * ROW + record;
+            if (!bench.leagues) {
+                BitPlanes.takeGreater(votes, planes, best, greater);
+            } else if (planes == 3) {
+                BitPlanes.takeGreaterOfThree(votes, best, greater);
+            } else {
+                uint256 sum = bench.sum + record;
+                BitPlanes.add(votes, planes, sum);
+                BitPlanes.takeGreater(sum, planes + 1, best, greater);
             }
         }
     }
 
-    /// @dev Count, for the voters of a league, the peers' votes on the samples of their masks.
-    function _match(Bench memory bench, uint256 block_, uint256 league) private pure {
+    /// @dev Count, for the voters of a league, the peers' votes on the samples of their masks: A.
+    /// @param pairs for the second league, what the voters of the first have in all
+    /// @return total what the voters have in all, weights aside
+    function _match(Bench memory bench, uint256 class, uint256 league, uint256 pairs)
+        private
+        pure
+        returns (uint256 total)
+    {
         unchecked {
-            if (bench.inLeague[league] == 0) return;
+            uint256 left = bench.inLeague[league];
+            if (left == 0) return 0;
             uint256 peers = _peersOf(bench, bench.votes, league);
-            uint256 planes = bench.planes;
-            if (bench.common[league] == 0) {
-                uint256 weights = bench.weights + (2 * block_ + league) * bench.worth * ROW;
-                uint256 product = bench.product;
-                BitPlanes.multiply(peers, planes, weights, bench.worth, product);
-                peers = product;
+            uint256 r = _peersIn(bench, league);
+            uint256 planes = PackedLabels.labelBits(r);
+            uint256 unit = r == 0 ? 0 : PeerTruthSerum.WEIGHT_ONE / r;
+            if (!bench.isUniform) {
+                peers = _multiply(bench, peers, bench.weights[league]);
                 planes = bench.worth;
+                unit = bench.unit;
             }
-            uint256 size = BitPlanes.recordBytes(bench.worth);
-            uint256 record = bench.records + league * bench.inLeague[0] * size;
             uint256 mask = bench.masks + league * bench.seats[0] * ROW;
-            for (uint256 end = mask + bench.inLeague[league] * ROW; mask < end; mask += ROW) {
-                BitPlanes.count(mask, peers, planes, record);
-                record += size;
+            uint256 sum = bench.matches + (class * bench.voters + league * bench.inLeague[0]) * WORD;
+            for (; left > 0; --left) {
+                uint256 found;
+                if (left == 1 && league == 1 && bench.isUniform) {
+                    found = pairs - total; // who agrees, agrees with somebody
+                } else {
+                    for (uint256 p; p < planes; ++p) {
+                        found += BitPlanes.countBothOf(
+                                mask, peers + p * ROW, bench.blocks, bench.step
+                            ) << p;
+                    }
+                }
+                total += found;
+                BitPlanes.store(sum, found * unit);
+                mask += ROW;
+                sum += WORD;
             }
         }
     }
 
-    /// @dev Put what was counted for a class into A.
-    function _takeMatches(Bench memory bench, uint256 class, uint256 league) private pure {
+    /// @dev Votes times weights.
+    function _multiply(Bench memory bench, uint256 votes, uint256 weights)
+        private
+        pure
+        returns (uint256)
+    {
         unchecked {
-            uint256 common = bench.common[league];
-            uint256 unit = common == 0 ? bench.unit : PeerTruthSerum.WEIGHT_ONE / common;
-            uint256 planes = common == 0 ? bench.worth : bench.planes;
-            uint256 size = BitPlanes.recordBytes(bench.worth);
-            uint256 v = league * bench.inLeague[0];
-            for (uint256 end = v + bench.inLeague[league]; v < end; ++v) {
-                uint256 found = BitPlanes.takeCount(bench.records + v * size, planes);
-                BitPlanes.store(bench.matches + (class * bench.voters + v) * 32, found * unit);
+            uint256 worths = bench.worths;
+            for (uint256 b; b < bench.blocks; ++b) {
+                BitPlanes.multiply(votes, bench.planes, weights, bench.worth, worths);
+                votes += bench.step;
+                weights += bench.worth * ROW;
+                worths += bench.step;
             }
+            return bench.worths;
         }
     }
 
     // -------------------------------------------------------------------------------- outcome
 
-    /// @dev The winners, group by group as labels travel.
-    function _globalLabels(Bench memory bench, uint256 groups) private pure returns (bytes memory) {
+    /// @dev The last class that was greater than all before it, group by group as labels travel.
+    function _globalLabels(Bench memory bench) private pure returns (bytes memory) {
         unchecked {
-            uint256 bits = bench.bits;
-            uint256[] memory words = new uint256[](groups * bits);
+            uint256[] memory words = new uint256[](bench.groups * bench.bits);
             uint256 into = BitPlanes.pointerTo(words);
-            for (uint256 g; g < groups; ++g) {
-                uint256 from = bench.winners + (g / BLOCK) * bits * ROW + (g % BLOCK) * 32;
-                for (uint256 b; b < bits; ++b) {
-                    BitPlanes.store(into, BitPlanes.load(from + b * ROW));
-                    into += 32;
+            for (uint256 g; g < bench.groups; ++g) {
+                uint256 first = bench.greater + g / BLOCK * bench.step + g % BLOCK * WORD;
+                uint256 last = first + bench.classes * ROW;
+                uint256 open = _keepLast(first, last);
+                for (uint256 bit = bench.bits; bit > 0; --bit) {
+                    BitPlanes.store(into, open | _withBit(first, last, ROW << (bit - 1)));
+                    into += WORD;
                 }
             }
             return abi.encodePacked(words);
+        }
+    }
+
+    /// @dev Of the words that have a bit, leave it to the last.
+    /// @return open the bits that none has
+    function _keepLast(uint256 first, uint256 last) private pure returns (uint256 open) {
+        assembly ("memory-safe") {
+            open := not(0)
+            for {} gt(last, first) {} {
+                last := sub(last, 256)
+                let word := and(mload(last), open)
+                mstore(last, word)
+                open := xor(open, word)
+            }
+        }
+    }
+
+    /// @dev OR of the words at whose index a bit is set; `size` is that bit, in bytes of rows.
+    function _withBit(uint256 first, uint256 last, uint256 size)
+        private
+        pure
+        returns (uint256 any)
+    {
+        assembly ("memory-safe") {
+            for { let at := add(first, size) } lt(at, last) { at := add(at, size) } {
+                let end := add(at, size)
+                if gt(end, last) { end := last }
+                for {} lt(at, end) { at := add(at, 256) } { any := or(any, mload(at)) }
+            }
         }
     }
 
@@ -549,14 +653,13 @@ library BitSlicedSerum {
                 }
                 uint256 earned;
                 for (uint256 class; class < counts.length; ++class) {
-                    uint256 sum = BitPlanes.load(bench.matches + (class * bench.voters + v) * 32);
+                    uint256 sum = BitPlanes.load(bench.matches + (class * bench.voters + v) * WORD);
                     if (sum == 0) continue;
                     earned += (PeerTruthSerum.WAD * sum * total)
                         / (PeerTruthSerum.WEIGHT_ONE * counts[class]);
                 }
-                uint256 record = bench.compared + v * BitPlanes.recordBytes(1);
-                uint256 penalty = chunk.penaltyWad * BitPlanes.takeCount(record, 1);
-                scores[members[v]] = int256(earned) - int256(penalty);
+                uint256 compared = BitPlanes.load(bench.compared + v * WORD);
+                scores[members[v]] = int256(earned) - int256(chunk.penaltyWad * compared);
             }
         }
     }

@@ -15,7 +15,7 @@ contract Kernel {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        return BitSlicedSerum.isCheaper(labels.length, chunk.classes, groups)
+        return BitSlicedSerum.isCheaper(labels.length, chunk.classes)
             ? BitSlicedSerum.score(labels, groups, chunk)
             : PeerTruthSerum.score(labels, groups, chunk);
     }
@@ -26,9 +26,7 @@ contract Kernel {
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return BitSlicedSerum.isCheaper(
-            1, classes, labels.length / (bits * PackedLabels.WORD_BYTES)
-        )
+        return BitSlicedSerum.isCheaper(1, classes)
             ? BitSlicedSerum.count(labels, bits, classes)
             : PackedLabels.count(labels, bits, classes);
     }

@@ -58,7 +58,7 @@ library Limits {
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
         uint256 counting;
         uint256 words = size / 8 + 4 * classes + 4 * assigned;
-        if (BitSlicedSerum.isCheaper(1, classes, groups)) {
+        if (BitSlicedSerum.isCheaper(1, classes)) {
             uint256 blocks = _blocks(groups);
             counting =
                 (classes + 1) * (blocks * (480 * pairs + 1_250) + 1_200) + blocks * pairs * 3_000;
@@ -86,7 +86,7 @@ library Limits {
         uint256 size = _aggregateBytes(members, groups, assigned, bits);
         uint256 perMember = 24_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
         uint256 execution = 165_000 + members * perMember + classes * 1_100 + 2 * size
-            + (BitSlicedSerum.isCheaper(members, classes, groups)
+            + (BitSlicedSerum.isCheaper(members, classes)
                     ? _slicedGas(members, _blocks(groups), classes, leagues)
                     : _plainGas(members, groups, classes, leagues));
         return _transactionGas(size, execution);
