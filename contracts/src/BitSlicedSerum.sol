@@ -597,42 +597,34 @@ library BitSlicedSerum {
             uint256 into = BitPlanes.pointerTo(words);
             for (uint256 g; g < bench.groups; ++g) {
                 uint256 first = bench.greater + g / BLOCK * bench.step + g % BLOCK * WORD;
-                uint256 last = first + bench.classes * ROW;
-                uint256 open = _keepLast(first, last);
-                for (uint256 bit = bench.bits; bit > 0; --bit) {
-                    BitPlanes.store(into, open | _withBit(first, last, ROW << (bit - 1)));
-                    into += WORD;
-                }
+                _writeWinners(first, first + bench.classes * ROW, bench.bits, into);
+                into += bench.bits * WORD;
             }
             return abi.encodePacked(words);
         }
     }
 
-    /// @dev Of the words that have a bit, leave it to the last.
-    /// @return open the bits that none has
-    function _keepLast(uint256 first, uint256 last) private pure returns (uint256 open) {
+    /// @dev One group's planes, the top bit first, from the classes' words.
+    function _writeWinners(uint256 first, uint256 last, uint256 bits, uint256 into) private pure {
         assembly ("memory-safe") {
-            open := not(0)
-            for {} gt(last, first) {} {
-                last := sub(last, 256)
-                let word := and(mload(last), open)
-                mstore(last, word)
+            // leave every sample to the last class that has it
+            let open := not(0)
+            for { let at := last } gt(at, first) {} {
+                at := sub(at, 256)
+                let word := and(mload(at), open)
+                mstore(at, word)
                 open := xor(open, word)
             }
-        }
-    }
-
-    /// @dev OR of the words at whose index a bit is set; `size` is that bit, in bytes of rows.
-    function _withBit(uint256 first, uint256 last, uint256 size)
-        private
-        pure
-        returns (uint256 any)
-    {
-        assembly ("memory-safe") {
-            for { let at := add(first, size) } lt(at, last) { at := add(at, size) } {
-                let end := add(at, size)
-                if gt(end, last) { end := last }
-                for {} lt(at, end) { at := add(at, 256) } { any := or(any, mload(at)) }
+            for { let run := shl(add(7, bits), 1) } gt(run, 255) { run := shr(1, run) } {
+                // the classes with this bit come in runs
+                let plane := open
+                for { let at := add(first, run) } lt(at, last) { at := add(at, run) } {
+                    let end := add(at, run)
+                    if gt(end, last) { end := last }
+                    for {} lt(at, end) { at := add(at, 256) } { plane := or(plane, mload(at)) }
+                }
+                mstore(into, plane)
+                into := add(into, 32)
             }
         }
     }

@@ -7,6 +7,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Assignment} from "./Assignment.sol";
 import {Kernel} from "./Kernel.sol";
 import {Limits} from "./Limits.sol";
+import {PackedCounts} from "./PackedCounts.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {FederationState} from "./FederationState.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
@@ -16,6 +17,8 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// @notice Runs the rounds of one federation: registration, then commit, reveal and aggregation in
 /// every round, then closed. No role exists; every transition is a call that anyone may make.
 contract Federation is FederationState {
+    using PackedCounts for PackedCounts.Counts;
+
     /// @dev How long an aggregation may last before the round is void.
     uint256 private constant AGGREGATE_SECONDS = 30 days;
 
@@ -110,7 +113,7 @@ contract Federation is FederationState {
         Submission storage submission = _rounds[_round].submissions[msg.sender];
         if (worker.excluded) revert WorkerExcluded(msg.sender);
         if (worker.committed != _round) revert NotCommitted(_round, msg.sender);
-        if (worker.revealed == _round) revert AlreadyRevealed(_round, msg.sender);
+        if (submission.hasRevealed) revert AlreadyRevealed(_round, msg.sender);
         uint256 classes = _task.classes;
         if (labelCount.length != classes) {
             revert WrongLabelCountLength(classes, labelCount.length);
@@ -121,17 +124,21 @@ contract Federation is FederationState {
         }
         uint256 position = _positionOf(worker);
         (uint256 samples, bytes32 labelsRoot) = _checkLabels(labels, position);
-        bool isCounted = _isRecount(labels, labelCount);
+        uint256[] memory counts = _recount(labels, classes);
+        bool isCounted = true;
+        for (uint256 class; class < classes; ++class) {
+            if (counts[class] != labelCount[class]) isCounted = false;
+        }
 
         // Effect:
         if (isCounted) {
             uint256 league = _leagueAt(position);
-            worker.revealed = _round;
             submission.labelsRoot = labelsRoot;
             submission.samples = uint32(samples);
             submission.league = uint8(league);
-            submission.labelCount = labelCount;
-            _bookReveal(_rounds[_round].leagues[league], labelCount);
+            submission.hasRevealed = true;
+            submission.labelCount.store(counts, _mostOwn());
+            _bookReveal(_rounds[_round].leagues[league], counts);
             emit Revealed(_round, msg.sender, labelCount, labels);
         } else {
             _pot += _slash(msg.sender, SlashReason.WrongLabelCount);
@@ -375,20 +382,17 @@ contract Federation is FederationState {
         labelsRoot = _labelsRoot(labels, assigned, bits);
     }
 
-    /// @dev Whether the declared label count is that of the labels; reverts on malformed codes.
-    function _isRecount(bytes calldata labels, uint32[] calldata labelCount)
+    /// @dev The label count of the labels; reverts on malformed codes.
+    function _recount(bytes calldata labels, uint256 classes)
         private
         view
-        returns (bool isEqual)
+        returns (uint256[] memory counts)
     {
-        uint256 bits = PackedLabels.labelBits(labelCount.length);
-        (uint256[] memory counts, uint256 valid) = _kernel().count(labels, bits, labelCount.length);
+        uint256 bits = PackedLabels.labelBits(classes);
         uint256 codes = (labels.length * 8) / bits;
+        uint256 valid;
+        (counts, valid) = _kernel().count(labels, bits, classes);
         if (valid != codes) revert MalformedLabels(codes, valid);
-        for (uint256 class; class < counts.length; ++class) {
-            if (counts[class] != labelCount[class]) return false;
-        }
-        return true;
     }
 
     /// @dev The first contract that this one created: keccak256(rlp([this, nonce 1])). So neither
@@ -398,17 +402,13 @@ contract Federation is FederationState {
         return Kernel(address(uint160(uint256(hash))));
     }
 
-    function _bookReveal(League storage league, uint32[] calldata labelCount) private {
+    function _bookReveal(League storage league, uint256[] memory counts) private {
+        uint256[] memory sum = league.labelCount.load(counts.length, _mostOfAll());
+        for (uint256 class; class < counts.length; ++class) {
+            sum[class] += counts[class];
+        }
+        league.labelCount.store(sum, _mostOfAll());
         ++league.reveals;
-        if (league.labelCount.length == 0) {
-            league.labelCount = labelCount;
-            return;
-        }
-        uint32[] memory sum = league.labelCount;
-        for (uint256 class; class < sum.length; ++class) {
-            sum[class] += labelCount[class];
-        }
-        league.labelCount = sum;
     }
 
     function _checkEntry(
@@ -417,13 +417,13 @@ contract Federation is FederationState {
         bytes calldata labels,
         bytes32[] calldata proof
     ) private view {
-        bool hasRevealed = _workers[worker].revealed == _round;
-        if (!hasRevealed) {
+        Submission storage submission = _rounds[_round].submissions[worker];
+        if (!submission.hasRevealed) {
             if (labels.length > 0) revert UnexpectedLabels(chunk, worker);
             return;
         }
         if (labels.length == 0) revert MissingLabels(chunk, worker);
-        bytes32 labelsRoot = _rounds[_round].submissions[worker].labelsRoot;
+        bytes32 labelsRoot = submission.labelsRoot;
         if (!MerkleProof.verifyCalldata(proof, labelsRoot, _leaf(chunk, labels))) {
             revert LabelsNotRevealed(chunk, worker, labelsRoot);
         }
@@ -477,21 +477,20 @@ contract Federation is FederationState {
         view
         returns (uint256 league, uint256 rate)
     {
-        Worker storage worker = _workers[account];
-        if (worker.revealed != _round) return (_leagueAt(_positionOf(worker)), 0);
         Submission storage submission = current.submissions[account];
-        return (submission.league, _rate(submission));
+        if (submission.hasRevealed) return (submission.league, _rate(submission));
+        return (_leagueAt(_positionOf(_workers[account])), 0);
     }
 
     /// @dev Slash everybody who committed and did not reveal.
     function _slashWithholders() private {
         uint256 slashed;
+        Round storage current = _rounds[_round];
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
             Worker storage worker = _workers[workers[i]];
-            if (worker.committed != _round || worker.revealed == _round || worker.excluded) {
-                continue;
-            }
+            if (worker.committed != _round || worker.excluded) continue;
+            if (current.submissions[workers[i]].hasRevealed) continue;
             slashed += _slash(workers[i], SlashReason.Withheld);
         }
         _pot += uint128(slashed);

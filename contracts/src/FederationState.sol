@@ -5,6 +5,7 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Assignment} from "./Assignment.sol";
 import {Limits} from "./Limits.sol";
+import {PackedCounts} from "./PackedCounts.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
@@ -12,17 +13,17 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// @notice All storage and every way of reading it. `Federation` is what changes it.
 /// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it.
 abstract contract FederationState is IFederation {
+    using PackedCounts for PackedCounts.Counts;
+
     uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
     uint256 internal constant WAD = 1e18;
 
     /// @param index place in the roster; stale once the worker is off it
     /// @param committed last round in which it committed
-    /// @param revealed last round in which it revealed
     struct Worker {
         uint128 balance;
         uint16 index;
         uint16 committed;
-        uint16 revealed;
         bool excluded;
     }
 
@@ -33,7 +34,8 @@ abstract contract FederationState is IFederation {
         int128 score;
         uint32 samples;
         uint8 league;
-        uint32[] labelCount;
+        bool hasRevealed;
+        PackedCounts.Counts labelCount;
     }
 
     /// @dev Workers that share one pool; without leagues all are booked in league 0.
@@ -44,7 +46,7 @@ abstract contract FederationState is IFederation {
         uint128 rates;
         uint16 commits;
         uint16 reveals;
-        uint32[] labelCount;
+        PackedCounts.Counts labelCount;
     }
 
     /// @param scaleWad the round's λ
@@ -152,8 +154,18 @@ abstract contract FederationState is IFederation {
     }
 
     /// @inheritdoc IFederation
-    function labelCountOf(uint256 round_, address worker) external view returns (uint32[] memory) {
-        return _rounds[round_].submissions[worker].labelCount;
+    function labelCountOf(uint256 round_, address worker)
+        external
+        view
+        returns (uint32[] memory labelCount)
+    {
+        Submission storage submission = _rounds[round_].submissions[worker];
+        if (!submission.hasRevealed) return labelCount;
+        uint256[] memory counts = submission.labelCount.load(_task.classes, _mostOwn());
+        labelCount = new uint32[](counts.length);
+        for (uint256 class; class < counts.length; ++class) {
+            labelCount[class] = uint32(counts[class]);
+        }
     }
 
     /// @inheritdoc IFederation
@@ -270,20 +282,21 @@ abstract contract FederationState is IFederation {
     {
         League[2] storage leagues = _rounds[_round].leagues;
         uint256 classes = _task.classes;
+        uint256 most = _mostOfAll();
         peerCounts = new uint256[][](members.length);
         if (_hasLeagues()) {
-            uint256[] memory counts0 = _widen(leagues[0].labelCount, classes);
-            uint256[] memory counts1 = _widen(leagues[1].labelCount, classes);
+            uint256[] memory counts0 = leagues[0].labelCount.load(classes, most);
+            uint256[] memory counts1 = leagues[1].labelCount.load(classes, most);
             for (uint256 i; i < members.length; ++i) {
                 peerCounts[i] = i % 2 == 0 ? counts1 : counts0;
             }
             return peerCounts;
         }
-        uint256[] memory total = _widen(leagues[0].labelCount, classes);
+        uint256[] memory total = leagues[0].labelCount.load(classes, most);
         for (uint256 i; i < members.length; ++i) {
-            if (_workers[members[i]].revealed != _round) continue;
-            uint256[] memory own =
-                _widen(_rounds[_round].submissions[members[i]].labelCount, classes);
+            Submission storage submission = _rounds[_round].submissions[members[i]];
+            if (!submission.hasRevealed) continue;
+            uint256[] memory own = submission.labelCount.load(classes, _mostOwn());
             for (uint256 class; class < classes; ++class) {
                 own[class] = total[class] - own[class];
             }
@@ -291,15 +304,13 @@ abstract contract FederationState is IFederation {
         }
     }
 
-    function _widen(uint32[] memory counts, uint256 classes)
-        internal
-        pure
-        returns (uint256[] memory wide)
-    {
-        wide = new uint256[](classes);
-        for (uint256 class; class < counts.length; ++class) {
-            wide[class] = counts[class];
-        }
+    /// @dev The most labels that one worker can give to a class in a round, and all together.
+    function _mostOwn() internal view returns (uint256) {
+        return _task.samplesPerRound;
+    }
+
+    function _mostOfAll() internal view returns (uint256) {
+        return uint256(_task.samplesPerRound) * _task.maxWorkers;
     }
 
     // ------------------------------------------------------------------------------------- money
