@@ -190,10 +190,10 @@ library BitSlicedSerum {
             bench.uppers = at;
             bench.masks = at += pairs > 2 ? seats : 0;
             bench.votes = at += seats;
-            bench.labelled = at += 2 * number;
-            bench.sum = at += 2 * number;
-            bench.best = at += number + ROW;
-            bench.peers = at += number + ROW;
+            bench.best = at += 2 * number;
+            bench.sum = at += number + ROW;
+            bench.labelled = at += number + ROW;
+            bench.peers = at += 2 * number;
             bench.worths = at += bench.leagues ? 0 : number;
             bench.greater = at += bench.worth * ROW;
             bench.step = at += bench.classes * ROW;
@@ -479,7 +479,14 @@ library BitSlicedSerum {
     function _countClass(Bench memory bench, uint256 class) private pure {
         unchecked {
             (uint256 lower, uint256 upper) = _halvesOf(bench, class);
+            bool areFives = bench.seats[0] == 5 && bench.seats[1] == 5;
             for (uint256 at; at < bench.blocks * bench.step; at += bench.step) {
+                if (areFives) {
+                    BitPlanes.tallyFives(
+                        lower + at, upper + at, bench.masks + at, bench.greater + class * ROW + at
+                    );
+                    continue;
+                }
                 uint256 league1 = at + bench.seats[0] * ROW;
                 _sumVotes(bench, 0, lower + at, upper + at, bench.masks + at, bench.votes + at);
                 _sumVotes(
