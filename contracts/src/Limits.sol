@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {Assignment} from "./Assignment.sol";
 import {BitPlanes} from "./BitPlanes.sol";
 import {BitSlicedSerum} from "./BitSlicedSerum.sol";
+import {PackedCounts} from "./PackedCounts.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
@@ -48,11 +49,14 @@ library Limits {
     /// @param workers length of the roster: the last reveal may void the round and open the next
     /// @param groups groups of 256 samples that are revealed
     /// @param assigned chunks that they form
-    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
-        internal
-        pure
-        returns (uint256)
-    {
+    /// @param countWords words of storage that the worker's and its league's label counts take
+    function revealGas(
+        uint256 workers,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        uint256 countWords
+    ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 pairs = (bits + 1) / 2;
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
@@ -60,14 +64,15 @@ library Limits {
         uint256 words = size / 8 + 4 * classes + 4 * assigned;
         if (BitSlicedSerum.isCheaper(1, classes)) {
             uint256 blocks = _blocks(groups);
+            uint256 uppers = pairs > 2 ? pairs - 2 : 0;
             counting =
-                (classes + 1) * (blocks * (480 * pairs + 1_250) + 1_200) + blocks * pairs * 3_000;
-            words += blocks * pairs * 32;
+                (classes + 1) * (blocks * (560 + 240 * uppers) + 1_260) + blocks * pairs * 2_400;
+            words += blocks * 8 * (4 * pairs + 4);
         } else {
             counting = groups * ((classes + 1) * (90 * bits + 680) + 400 * bits);
         }
-        uint256 execution = 165_000 + workers * 11_000 + counting + assigned * 1_500 + classes
-            * 7_000 + 12 * size + _memoryGas(words);
+        uint256 execution = 140_000 + workers * 11_000 + counting + assigned * 1_500 + classes
+            * 1_100 + countWords * 23_000 + 12 * size + _memoryGas(words);
         return _transactionGas(size, execution);
     }
 
@@ -84,7 +89,7 @@ library Limits {
     ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 size = _aggregateBytes(members, groups, assigned, bits);
-        uint256 perMember = 24_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
+        uint256 perMember = 20_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
         uint256 execution = 165_000 + members * perMember + classes * 1_100 + 2 * size
             + (BitSlicedSerum.isCheaper(members, classes)
                     ? _slicedGas(members, _blocks(groups), classes, leagues)
@@ -104,15 +109,14 @@ library Limits {
         uint256 voters = (members + halves - 1) / halves; // of a league
         uint256 planes = voters < 4 ? 3 : PackedLabels.labelBits(voters);
         uint256 worth = voters < 4 ? 3 : voters < 7 ? 6 : voters < 11 ? 12 : 20;
-        uint256 perClass = members * (320 * pairs + 480 * worth + 450) + halves
-            * (((voters + 6) / 7) * 2_800 + 800 * planes * worth + 1_000)
-            + (planes == 3 ? 4_300 : 1_700 * planes + 4_000) + 470 * bits + 1_000;
-        uint256 perBlock = members * (pairs * 2_300 + 2_700) + halves
-            * ((8 << planes) * (55 * planes + 340) + 9_000 * planes) + 7_000;
-        uint256 words = blocks
-            * (members * pairs * 36 + 16 * halves * (planes + worth) + 16 * planes + 8 * bits)
-            + members * (4 * worth + 3 * classes + 20) + 2_000;
-        return blocks * (classes * perClass + perBlock) + members * classes * (500 * worth + 1_000)
+        uint256 perClass = members * 630 * worth + halves * (6_800 + 420 * planes * worth)
+            + (leagues && planes == 3 ? 0 : 2_100 * planes) + 800 * bits;
+        uint256 perBlock = members * (3_000 * pairs + 23_500) + halves * (8 << planes) * 85 * planes;
+        uint256 seats = (members / halves | 1) + (leagues ? voters | 1 : 0);
+        uint256 words = blocks * 8
+            * (seats * (4 * pairs + 2) + 7 * planes + (2 * halves + 1) * worth + classes + 2)
+            + members * 3 * classes + 2_000;
+        return blocks * (classes * perClass + perBlock) + members * classes * (460 * worth + 1_650)
             + _memoryGas(words);
     }
 
@@ -150,7 +154,10 @@ library Limits {
         if (size > MAX_CALLDATA_BYTES) {
             revert IFederation.TransactionTooLarge("reveal", n, MAX_CALLDATA_BYTES, size);
         }
-        uint256 needed = revealGas(n, groups, assigned, task.classes);
+        uint256 own = task.samplesPerRound;
+        uint256 countWords = PackedCounts.wordsFor(task.classes, own)
+            + PackedCounts.wordsFor(task.classes, own * task.maxWorkers);
+        uint256 needed = revealGas(n, groups, assigned, task.classes, countWords);
         if (needed > MAX_TRANSACTION_GAS) {
             revert IFederation.TransactionTooCostly("reveal", n, MAX_TRANSACTION_GAS, needed);
         }

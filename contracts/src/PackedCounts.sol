@@ -11,6 +11,12 @@ library PackedCounts {
         mapping(uint256 index => uint256) words;
     }
 
+    /// @return words that `n` counts take
+    function wordsFor(uint256 n, uint256 most) internal pure returns (uint256 words) {
+        uint256 perWord = 256 / (Math.log2(most) + 1);
+        return (n + perWord - 1) / perWord;
+    }
+
     /// @param most the largest count that is possible
     function store(Counts storage self, uint256[] memory counts, uint256 most) internal {
         unchecked {

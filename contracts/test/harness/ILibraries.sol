@@ -21,10 +21,13 @@ interface ILibraries {
     function lanesOf(uint256[] memory planes, uint256 block_) external pure returns (uint256);
     /// @return what comes out when the lanes of every block are read and written again
     function copyByLanes(bytes calldata labels, uint256 bits) external pure returns (bytes memory);
-    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
-        external
-        pure
-        returns (uint256);
+    function revealGas(
+        uint256 workers,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        uint256 countWords
+    ) external pure returns (uint256);
     function aggregateGas(
         uint256 members_,
         uint256 groups,

@@ -66,12 +66,14 @@ contract Libraries is ILibraries {
         return abi.encodePacked(copied);
     }
 
-    function revealGas(uint256 workers, uint256 groups, uint256 assigned, uint256 classes)
-        external
-        pure
-        returns (uint256)
-    {
-        return Limits.revealGas(workers, groups, assigned, classes);
+    function revealGas(
+        uint256 workers,
+        uint256 groups,
+        uint256 assigned,
+        uint256 classes,
+        uint256 countWords
+    ) external pure returns (uint256) {
+        return Limits.revealGas(workers, groups, assigned, classes, countWords);
     }
 
     function aggregateGas(
