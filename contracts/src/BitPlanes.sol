@@ -442,6 +442,55 @@ library BitPlanes {
         }
     }
 
+    /// @notice Where a number is which part of the total that each sample has: rows for 1, 1/2, 1/3,
+    /// 2/3, 1/4, 1/5, 2/5, 4/5, 1/6, 1/7, 2/7 and 4/7, whose sum is number / total.
+    /// @dev Plane p of a number out of 2^e · o, with o odd, adds 2^(p−e) / o. So twelve rows are
+    /// enough for all totals up to 7, and those up to r have the first few.
+    /// @param numbers three planes
+    /// @param totals seven rows: the samples whose total is 1, 2, … 7
+    /// @param into nRows rows
+    function spread(uint256 numbers, uint256 totals, uint256 into, uint256 nRows) internal pure {
+        assembly ("memory-safe") {
+            for { let end := add(numbers, 256) } lt(numbers, end) { numbers := add(numbers, 32) } {
+                let ones := mload(numbers)
+                let twos := mload(add(numbers, 256))
+                let fours := mload(add(numbers, 512))
+                let four := mload(add(totals, 768))
+                let two := mload(add(totals, 256))
+                mstore(into, or(or(and(ones, mload(totals)), and(twos, two)), and(fours, four)))
+                mstore(add(into, 256), or(and(ones, two), and(twos, four)))
+                if gt(nRows, 2) {
+                    let three := mload(add(totals, 512))
+                    mstore(add(into, 512), and(ones, three))
+                    mstore(add(into, 768), and(twos, three))
+                }
+                if gt(nRows, 4) { mstore(add(into, 1024), and(ones, four)) }
+                if gt(nRows, 5) {
+                    let five := mload(add(totals, 1024))
+                    mstore(add(into, 1280), and(ones, five))
+                    mstore(add(into, 1536), and(twos, five))
+                    mstore(add(into, 1792), and(fours, five))
+                }
+                if gt(nRows, 8) {
+                    let six := mload(add(totals, 1280))
+                    mstore(add(into, 2048), and(ones, six))
+                    let at := add(into, 512)
+                    mstore(at, or(mload(at), and(twos, six)))
+                    at := add(into, 768)
+                    mstore(at, or(mload(at), and(fours, six)))
+                }
+                if gt(nRows, 9) {
+                    let seven := mload(add(totals, 1536))
+                    mstore(add(into, 2304), and(ones, seven))
+                    mstore(add(into, 2560), and(twos, seven))
+                    mstore(add(into, 2816), and(fours, seven))
+                }
+                totals := add(totals, 32)
+                into := add(into, 32)
+            }
+        }
+    }
+
     /// @notice product = a · b, modulo 2^nB: shifted sums of b, one for every plane of a.
     function multiply(uint256 a, uint256 nA, uint256 b, uint256 nB, uint256 product) internal pure {
         unchecked {

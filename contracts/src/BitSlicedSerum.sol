@@ -19,8 +19,7 @@ library BitSlicedSerum {
     /// @param inLeague voters per league
     /// @param seats the same, or one more where it is even: an empty seat's rows stay 0
     /// @param planes planes of a vote count
-    /// @param worth planes of a weighted vote count
-    /// @param unit what all weights are multiples of
+    /// @param nWorths rows of what a match is worth, where weights differ
     /// @param quads per pair of label bits, lowest pair first, value of the pair and seat, a row: the
     /// samples that have the value there
     /// @param uppers per seat, a row: the samples that have a class's values in all pairs but the
@@ -31,11 +30,12 @@ library BitSlicedSerum {
     /// @param sum a number: the votes of both leagues
     /// @param best a number: the most votes so far
     /// @param peers a number: votes less the voter's own
-    /// @param worths a number: peers times weights
+    /// @param worths rows: the samples where a match is worth that row's factor
     /// @param greater per class, a row: where it had more votes than all classes before it
     /// @param isUniform whether every sample was labelled by all voters or by none
-    /// @param weights per league and block, and not in the records, a number: w(peers who labelled
-    /// the sample) / unit
+    /// @param factors per row of worths, or else per plane of peers, a word
+    /// @param weights per league and block, and not in the records, up to seven peers: rows of the
+    /// samples that 1 to 7 peers labelled; for more, a number: w(peers who labelled the sample)
     /// @param matches per class and voter, a word: Σ (peers' votes) · w(peers), A
     /// @param compared per voter, how many of its labels some peer voted beside: N
     struct Bench {
@@ -49,8 +49,7 @@ library BitSlicedSerum {
         uint256[2] inLeague;
         uint256[2] seats;
         uint256 planes;
-        uint256 worth;
-        uint256 unit;
+        uint256 nWorths;
         uint256 quads;
         uint256 uppers;
         uint256 masks;
@@ -62,6 +61,7 @@ library BitSlicedSerum {
         uint256 worths;
         uint256 greater;
         bool isUniform;
+        uint256 factors;
         uint256[2] weights;
         uint256 matches;
         uint256 compared;
@@ -172,8 +172,9 @@ library BitSlicedSerum {
                 if (voters > 0) bench.seats[league] = voters | 1;
             }
             bench.planes = larger < 4 ? 3 : PackedLabels.labelBits(larger);
-            bench.unit = _unit(larger);
-            bench.worth = PackedLabels.labelBits(PeerTruthSerum.WEIGHT_ONE / bench.unit);
+            bench.nWorths = bench.planes == 3
+                ? _fractionsOf(larger)
+                : PackedLabels.labelBits(PeerTruthSerum.WEIGHT_ONE);
             _layOut(bench);
             bench.matches = BitPlanes.allocate(chunk.classes * n);
             bench.compared = BitPlanes.allocate(n);
@@ -195,7 +196,7 @@ library BitSlicedSerum {
             bench.labelled = at += number + ROW;
             bench.peers = at += 2 * number;
             bench.worths = at += bench.leagues ? 0 : number;
-            bench.greater = at += bench.worth * ROW;
+            bench.greater = at += bench.nWorths * ROW;
             bench.step = at += bench.classes * ROW;
             bench.blocks = (bench.groups + BLOCK - 1) / BLOCK;
             uint256 records = BitPlanes.allocate(bench.blocks * at / WORD);
@@ -212,18 +213,10 @@ library BitSlicedSerum {
         }
     }
 
-    /// @dev What all weights of up to `peers` peers are multiples of: 720720 / lcm(1..peers).
-    function _unit(uint256 peers) private pure returns (uint256) {
-        unchecked {
-            if (peers > 16) return 1;
-            uint256 lcm = 1;
-            for (uint256 r = 2; r <= peers; ++r) {
-                (uint256 a, uint256 b) = (lcm, r);
-                while (b != 0) (a, b) = (b, a % b);
-                lcm *= r / a;
-            }
-            return PeerTruthSerum.WEIGHT_ONE / lcm;
-        }
+    /// @dev How many different worths k / r, as far as a plane of votes can have them, there are for
+    /// up to so many peers; see `BitPlanes.spread`.
+    function _fractionsOf(uint256 peers) private pure returns (uint256) {
+        return (0x0c09080504020202 >> (8 * peers)) & 0xff;
     }
 
     // ---------------------------------------------------------------------------------- masks
@@ -331,6 +324,7 @@ library BitSlicedSerum {
             (uint256 lower, uint256 upper) = _halvesOf(bench, PackedLabels.abstain(bench.bits));
             uint256 samples;
             (bench.isUniform, samples) = _compareLabelled(bench, lower, upper);
+            bench.factors = _factors(bench);
             if (bench.isUniform) {
                 for (uint256 v; v < bench.voters; ++v) {
                     bool hasPeers = _peersIn(bench, v < bench.inLeague[0] ? 0 : 1) > 0;
@@ -388,6 +382,26 @@ library BitSlicedSerum {
         }
     }
 
+    /// @dev What a match in a row of worths counts; without weights, in a plane of peers.
+    function _factors(Bench memory bench) private pure returns (uint256 factors) {
+        unchecked {
+            uint256 one = PeerTruthSerum.WEIGHT_ONE;
+            factors = BitPlanes.allocate(bench.nWorths + bench.planes);
+            for (uint256 p; p < bench.nWorths + bench.planes; ++p) {
+                BitPlanes.store(factors + p * WORD, 1 << p);
+            }
+            if (bench.isUniform || bench.planes > 3) return factors;
+            uint256 at = factors;
+            // odd parts of 1 to 7 peers: their fractions by planes of votes
+            uint8[12] memory votes = [1, 1, 1, 2, 1, 1, 2, 4, 1, 1, 2, 4];
+            uint8[12] memory peers = [1, 2, 3, 3, 4, 5, 5, 5, 6, 7, 7, 7];
+            for (uint256 k; k < bench.nWorths; ++k) {
+                BitPlanes.store(at, votes[k] * one / peers[k]);
+                at += WORD;
+            }
+        }
+    }
+
     /// @dev How many peers a voter of the league has.
     function _peersIn(Bench memory bench, uint256 league) private pure returns (uint256) {
         unchecked {
@@ -433,14 +447,15 @@ library BitSlicedSerum {
         unchecked {
             if (bench.inLeague[league] == 0) return;
             uint256 peers = _peersOf(bench, bench.labelled, league);
-            uint256 weights = BitPlanes.allocateRows(bench.worth * bench.blocks);
+            uint256 rows = bench.planes == 3 ? 7 : bench.nWorths;
+            uint256 weights = BitPlanes.allocateRows(rows * bench.blocks);
             bench.weights[league] = weights;
             for (uint256 b; b < bench.blocks; ++b) {
                 for (uint256 at; at < ROW; at += WORD) {
                     uint256 any = _writeWeights(bench, peers + b * bench.step + at, weights + at);
                     BitPlanes.store(bench.sum + b * bench.step + at, any);
                 }
-                weights += bench.worth * ROW;
+                weights += rows * ROW;
             }
             uint256 mask = bench.masks + league * bench.seats[0] * ROW;
             uint256 compared = bench.compared + league * bench.inLeague[0] * WORD;
@@ -453,7 +468,7 @@ library BitSlicedSerum {
         }
     }
 
-    /// @dev w(r) / unit for the samples of one word.
+    /// @dev The weights of the samples of one word.
     /// @return any the samples that some peer labelled
     function _writeWeights(Bench memory bench, uint256 peers, uint256 weights)
         private
@@ -465,8 +480,12 @@ library BitSlicedSerum {
                 uint256 samples = BitPlanes.samplesWith(peers, bench.planes, r);
                 if (samples == 0) continue;
                 any |= samples;
+                if (bench.planes == 3) {
+                    BitPlanes.store(weights + (r - 1) * ROW, samples);
+                    continue;
+                }
                 uint256 at = weights;
-                for (uint256 w = PeerTruthSerum.WEIGHT_ONE / r / bench.unit; w > 0; w >>= 1) {
+                for (uint256 w = PeerTruthSerum.WEIGHT_ONE / r; w > 0; w >>= 1) {
                     if (w & 1 == 1) BitPlanes.store(at, BitPlanes.load(at) | samples);
                     at += ROW;
                 }
@@ -548,13 +567,14 @@ library BitSlicedSerum {
             uint256 left = bench.inLeague[league];
             if (left == 0) return 0;
             uint256 peers = _peersOf(bench, bench.votes, league);
-            uint256 r = _peersIn(bench, league);
-            uint256 planes = PackedLabels.labelBits(r);
-            uint256 unit = r == 0 ? 0 : PeerTruthSerum.WEIGHT_ONE / r;
-            if (!bench.isUniform) {
-                peers = _multiply(bench, peers, bench.weights[league]);
-                planes = bench.worth;
-                unit = bench.unit;
+            uint256 rows = bench.nWorths;
+            uint256 unit = 1;
+            if (bench.isUniform) {
+                uint256 r = _peersIn(bench, league);
+                rows = PackedLabels.labelBits(r);
+                unit = r == 0 ? 0 : PeerTruthSerum.WEIGHT_ONE / r;
+            } else {
+                peers = _worthsOf(bench, peers, bench.weights[league]);
             }
             uint256 mask = bench.masks + league * bench.seats[0] * ROW;
             uint256 sum = bench.matches + (class * bench.voters + league * bench.inLeague[0]) * WORD;
@@ -563,10 +583,9 @@ library BitSlicedSerum {
                 if (left == 1 && league == 1 && bench.isUniform) {
                     found = pairs - total; // who agrees, agrees with somebody
                 } else {
-                    for (uint256 p; p < planes; ++p) {
-                        found += BitPlanes.countBothOf(
-                                mask, peers + p * ROW, bench.blocks, bench.step
-                            ) << p;
+                    for (uint256 k; k < rows; ++k) {
+                        found += BitPlanes.load(bench.factors + k * WORD)
+                        * BitPlanes.countBothOf(mask, peers + k * ROW, bench.blocks, bench.step);
                     }
                 }
                 total += found;
@@ -577,8 +596,8 @@ library BitSlicedSerum {
         }
     }
 
-    /// @dev Votes times weights.
-    function _multiply(Bench memory bench, uint256 votes, uint256 weights)
+    /// @dev What a match is worth, from peers' votes and weights.
+    function _worthsOf(Bench memory bench, uint256 votes, uint256 weights)
         private
         pure
         returns (uint256)
@@ -586,9 +605,14 @@ library BitSlicedSerum {
         unchecked {
             uint256 worths = bench.worths;
             for (uint256 b; b < bench.blocks; ++b) {
-                BitPlanes.multiply(votes, bench.planes, weights, bench.worth, worths);
+                if (bench.planes == 3) {
+                    BitPlanes.spread(votes, weights, worths, bench.nWorths);
+                    weights += 7 * ROW;
+                } else {
+                    BitPlanes.multiply(votes, bench.planes, weights, bench.nWorths, worths);
+                    weights += bench.nWorths * ROW;
+                }
                 votes += bench.step;
-                weights += bench.worth * ROW;
                 worths += bench.step;
             }
             return bench.worths;
