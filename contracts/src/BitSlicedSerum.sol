@@ -73,6 +73,18 @@ library BitSlicedSerum {
         return members <= 48 && classes <= 256;
     }
 
+    /// @return planes that a count of so many voters is given, at least three
+    function planesOf(uint256 voters) internal pure returns (uint256) {
+        return voters < 4 ? 3 : PackedLabels.labelBits(voters);
+    }
+
+    /// @return rows that tell what a match is worth with up to so many peers: fractions of the sort
+    /// that `BitPlanes.spread` makes, or the planes of a weighted count
+    function worthsOf(uint256 peers) internal pure returns (uint256) {
+        if (peers > 7) return PackedLabels.labelBits(PeerTruthSerum.WEIGHT_ONE);
+        return (0x0c09080504020202 >> (8 * peers)) & 0xff;
+    }
+
     /// @notice Score and aggregate one chunk; see `PeerTruthSerum.score`.
     function score(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
         internal
@@ -171,10 +183,8 @@ library BitSlicedSerum {
                 uint256 voters = bench.inLeague[league];
                 if (voters > 0) bench.seats[league] = voters | 1;
             }
-            bench.planes = larger < 4 ? 3 : PackedLabels.labelBits(larger);
-            bench.nWorths = bench.planes == 3
-                ? _fractionsOf(larger)
-                : PackedLabels.labelBits(PeerTruthSerum.WEIGHT_ONE);
+            bench.planes = planesOf(larger);
+            bench.nWorths = worthsOf(larger);
             _layOut(bench);
             bench.matches = BitPlanes.allocate(chunk.classes * n);
             bench.compared = BitPlanes.allocate(n);
@@ -211,12 +221,6 @@ library BitSlicedSerum {
             bench.worths += records;
             bench.greater += records;
         }
-    }
-
-    /// @dev How many different worths k / r, as far as a plane of votes can have them, there are for
-    /// up to so many peers; see `BitPlanes.spread`.
-    function _fractionsOf(uint256 peers) private pure returns (uint256) {
-        return (0x0c09080504020202 >> (8 * peers)) & 0xff;
     }
 
     // ---------------------------------------------------------------------------------- masks

@@ -107,16 +107,17 @@ library Limits {
         uint256 pairs = (bits + 1) / 2;
         uint256 halves = leagues ? 2 : 1;
         uint256 voters = (members + halves - 1) / halves; // of a league
-        uint256 planes = voters < 4 ? 3 : PackedLabels.labelBits(voters);
-        uint256 worth = voters < 4 ? 3 : voters < 7 ? 6 : voters < 11 ? 12 : 20;
-        uint256 perClass = members * 630 * worth + halves * (6_800 + 420 * planes * worth)
-            + (leagues && planes == 3 ? 0 : 2_100 * planes) + 800 * bits;
-        uint256 perBlock = members * (3_000 * pairs + 23_500) + halves * (8 << planes) * 85 * planes;
+        uint256 planes = BitSlicedSerum.planesOf(voters);
+        uint256 worths = BitSlicedSerum.worthsOf(voters);
+        uint256 perClass = members * (620 * worths + 120 + (pairs > 2 ? 220 * (pairs - 2) : 0))
+            + halves * (planes > 3 ? 5_300 + 590 * planes * worths : 5_300)
+            + (leagues && planes == 3 ? 0 : 2_080 * planes) + 1_660 * bits;
+        uint256 perBlock = members * 29_000 + halves * (8 << planes) * 87 * planes;
         uint256 seats = (members / halves | 1) + (leagues ? voters | 1 : 0);
         uint256 words = blocks * 8
-            * (seats * (4 * pairs + 2) + 7 * planes + (2 * halves + 1) * worth + classes + 2)
+            * (seats * (4 * pairs + 2) + 7 * planes + (2 * halves + 1) * worths + classes + 2)
             + members * 3 * classes + 2_000;
-        return blocks * (classes * perClass + perBlock) + members * classes * (460 * worth + 1_650)
+        return blocks * (classes * perClass + perBlock) + members * classes * (455 * worths + 1_550)
             + _memoryGas(words);
     }
 
