@@ -124,8 +124,8 @@ library Limits {
     {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 perSample = members * (18 * bits + 750) + 28 * bits + 1_400;
-        uint256 words = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100)
-            + (PackedLabels.BLOCK_SAMPLES << bits) + 5 * classes + 4 * groups * bits + 600;
+        uint256 words = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100) + (16 << bits)
+            + 5 * classes + 4 * groups * bits + 600;
         return groups * PackedLabels.GROUP_SAMPLES * perSample + _memoryGas(words);
     }
 
