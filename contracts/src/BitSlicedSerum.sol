@@ -67,10 +67,15 @@ library BitSlicedSerum {
         uint256 compared;
     }
 
-    /// @notice Whether this is the cheaper way: it goes through every class however few labels it
-    /// has, and the weights of many peers have many planes.
+    /// @notice Whether this is the cheaper way to score: it goes through every class however few
+    /// labels it has, and the weights of many peers have many planes.
     function isCheaper(uint256 members, uint256 classes) internal pure returns (bool) {
-        return members <= 48 && classes <= 256;
+        return members <= 48 && classes <= 32;
+    }
+
+    /// @notice Whether this is the cheaper way to count.
+    function isCheaperToCount(uint256 classes) internal pure returns (bool) {
+        return classes <= 128;
     }
 
     /// @return planes that a count of so many voters is given, at least three

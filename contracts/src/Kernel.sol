@@ -26,7 +26,7 @@ contract Kernel {
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return BitSlicedSerum.isCheaper(1, classes)
+        return BitSlicedSerum.isCheaperToCount(classes)
             ? BitSlicedSerum.count(labels, bits, classes)
             : PackedLabels.count(labels, bits, classes);
     }

@@ -62,14 +62,15 @@ library Limits {
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
         uint256 counting;
         uint256 words = size / 8 + 4 * classes + 4 * assigned;
-        if (BitSlicedSerum.isCheaper(1, classes)) {
+        if (BitSlicedSerum.isCheaperToCount(classes)) {
             uint256 blocks = _blocks(groups);
             uint256 uppers = pairs > 2 ? pairs - 2 : 0;
             counting =
                 (classes + 1) * (blocks * (560 + 240 * uppers) + 1_260) + blocks * pairs * 2_400;
             words += blocks * 8 * (4 * pairs + 4);
         } else {
-            counting = groups * ((classes + 1) * (90 * bits + 680) + 400 * bits);
+            counting = groups * (bits > 8 ? 16_000 : 12_200) + classes * 150;
+            words += 1 << bits;
         }
         uint256 execution = 140_000 + workers * 11_000 + counting + assigned * 1_500 + classes
             * 1_100 + countWords * 23_000 + 12 * size + _memoryGas(words);
@@ -121,17 +122,30 @@ library Limits {
             + _memoryGas(words);
     }
 
-    /// @dev `PeerTruthSerum.score`.
+    /// @dev `PeerTruthSerum.score`, if in every sample as many classes as possible have matches, and
+    /// somebody abstains in every group.
     function _plainGas(uint256 members, uint256 groups, uint256 classes, bool leagues)
         private
         pure
         returns (uint256)
     {
         uint256 bits = PackedLabels.labelBits(classes);
-        uint256 perSample = members * (18 * bits + 750) + 28 * bits + 1_400;
-        uint256 words = members * ((1 << bits) + (leagues ? 0 : 2 * classes) + 100)
-            + (PackedLabels.BLOCK_SAMPLES << bits) + 5 * classes + 4 * groups * bits + 600;
-        return groups * PackedLabels.GROUP_SAMPLES * perSample + _memoryGas(words);
+        uint256 fours = (bits + 3) / 4; // of planes
+        uint256 eights = leagues ? 2 * ((members + 15) / 16) : (members + 7) / 8; // of seats
+        uint256 matched = members / 2 < classes ? members / 2 : classes;
+        uint256 voting = members * members * (118 * fours + 110) + members
+            * (500 * fours + 120 * PackedLabels.labelBits(members) + 3_200);
+        uint256 turning = matched * (members * (205 * fours + 310) + 880 * eights + 3_900);
+        uint256 adding = 430 * matched;
+        if (!leagues || eights > 2) {
+            uint256 rows = matched * eights;
+            adding = 935 * matched + 303 * rows + 105 * (members < rows ? members : rows);
+        }
+        uint256 tables = (groups + 22) / 23;
+        uint256 words = members * (classes * (2 + tables / 8) + groups * bits + 150) + 5 * classes
+            + 4 * groups * bits + 600;
+        return groups * (voting + turning + adding * PackedLabels.GROUP_SAMPLES + 5_500) + members
+            * (classes * (120 + 65 * tables) + 1_600) + _memoryGas(words);
     }
 
     function _blocks(uint256 groups) private pure returns (uint256) {

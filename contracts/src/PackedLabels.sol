@@ -2,31 +2,22 @@
 pragma solidity ^0.8.30;
 
 import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
-import {LibBit} from "solady/utils/LibBit.sol";
+import {BitPlanes} from "./BitPlanes.sol";
+import {Lanes} from "./Lanes.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
 /// @title Labels as bit planes
 /// @notice A group is 256 samples in B words: word 0 holds the most significant bit of every label,
 /// word B−1 the least; sample s of the group is bit 255 − s of each word. ABSTAIN is 2^B − 1.
-/// @dev To look at single samples, a block of 16 is turned into one word of lanes: 16 codes of 16
-/// bits, the first sample on top.
 library PackedLabels {
     using DynamicArrayLib for uint256[];
 
     uint256 internal constant GROUP_SAMPLES = 256;
-    uint256 internal constant BLOCK_SAMPLES = 16;
-    uint256 internal constant GROUP_BLOCKS = 16;
-    uint256 internal constant LANE_BITS = 16;
-    uint256 internal constant LANE = 0xffff;
     uint256 internal constant WORD_BYTES = 32;
-
-    /// @dev On the way from 16 bits to 16 lanes: pieces of 8, 4, 2 and 1 bits, evenly spread.
-    uint256 private constant EIGHTS =
-        0x000000000000000000000000000000ff000000000000000000000000000000ff;
-    uint256 private constant FOURS =
-        0x000000000000000f000000000000000f000000000000000f000000000000000f;
-    uint256 private constant TWOS =
-        0x0000000300000003000000030000000300000003000000030000000300000003;
+    /// @dev To count, codes become lanes of 16 bits.
+    uint256 private constant LANE = 0xffff;
+    uint256 private constant LOWER_BYTES =
+        0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
     uint256 private constant ONES =
         0x0001000100010001000100010001000100010001000100010001000100010001;
 
@@ -77,7 +68,8 @@ library PackedLabels {
         }
     }
 
-    /// @notice Count the labels of every class, and how many codes are valid at all.
+    /// @notice Count the labels of every class, and how many codes are valid at all. The cost does
+    /// not depend on the number of classes.
     /// @param labels whole groups
     /// @return counts per class, how many samples carry it
     /// @return valid how many codes are a class or ABSTAIN
@@ -87,18 +79,97 @@ library PackedLabels {
         returns (uint256[] memory counts, uint256 valid)
     {
         unchecked {
-            counts = new uint256[](classes);
-            uint256[] memory planes = new uint256[](bits);
-            uint256 groups = labels.length / (bits * WORD_BYTES);
-            for (uint256 group; group < groups; ++group) {
-                readPlanes(labels, group, planes);
-                for (uint256 class; class < classes; ++class) {
-                    uint256 found = LibBit.popCount(maskOf(planes, class));
-                    counts[class] += found;
-                    valid += found;
-                }
-                valid += LibBit.popCount(maskOf(planes, abstain(bits)));
+            counts = new uint256[](1 << bits); // of every code, for now
+            uint256 buffer = BitPlanes.allocate(32);
+            uint256 counters = BitPlanes.pointerTo(counts);
+            assert(counters + (WORD_BYTES << bits) <= LANE); // pointers fit lanes
+            counters *= ONES;
+            uint256 size = bits * WORD_BYTES;
+            uint256 source;
+            assembly ("memory-safe") {
+                source := labels.offset
             }
+            for (uint256 end = source + labels.length; source < end; source += size) {
+                _countGroup(source, size, buffer, counters);
+            }
+            for (uint256 class; class < classes; ++class) {
+                valid += counts.get(class);
+            }
+            valid += counts.get(abstain(bits));
+            assembly ("memory-safe") {
+                mstore(counts, classes)
+            }
+        }
+    }
+
+    /// @dev Turn the planes into bytes, these into pointers to counters, and count.
+    /// @param size bytes of the planes
+    /// @param buffer 32 words, of which the first 16 take the planes, behind zeros
+    /// @param counters 16 lanes, each a pointer to the counters
+    function _countGroup(uint256 source, uint256 size, uint256 buffer, uint256 counters)
+        private
+        pure
+    {
+        unchecked {
+            uint256 low = buffer + 16 * WORD_BYTES;
+            uint256 high = buffer + 24 * WORD_BYTES;
+            bool isLong = size > 8 * WORD_BYTES; // codes of more than a byte
+            assembly ("memory-safe") {
+                calldatacopy(sub(low, size), source, size)
+            }
+            Lanes.transpose(buffer + 8 * WORD_BYTES, low, 1);
+            if (isLong) Lanes.transpose(buffer, high, 1);
+            for (uint256 end = high; low < end; low += WORD_BYTES) {
+                uint256 codes = BitPlanes.load(low);
+                uint256 even = (codes >> 8) & LOWER_BYTES;
+                uint256 odd = codes & LOWER_BYTES;
+                if (isLong) {
+                    codes = BitPlanes.load(high);
+                    even |= codes & ~LOWER_BYTES;
+                    odd |= (codes & LOWER_BYTES) << 8;
+                    high += WORD_BYTES;
+                }
+                _countLanes(counters + (even << 5));
+                _countLanes(counters + (odd << 5));
+            }
+        }
+    }
+
+    /// @dev Add one to the words that 16 lanes of 16 bits point to.
+    function _countLanes(uint256 lanes) private pure {
+        assembly ("memory-safe") {
+            let at := shr(240, lanes)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(224, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(208, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(192, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(176, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(160, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(144, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(128, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(112, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(96, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(80, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(64, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(48, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(32, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(shr(16, lanes), LANE)
+            mstore(at, add(mload(at), 1))
+            at := and(lanes, LANE)
+            mstore(at, add(mload(at), 1))
         }
     }
 
@@ -110,47 +181,5 @@ library PackedLabels {
         readPlanes(labels, groupsFor(samples) - 1, planes);
         uint256 actual = maskOf(planes, abstain(bits)) & padding;
         if (actual != padding) revert IFederation.PaddingNotAbstain(padding, actual);
-    }
-
-    /// @notice The codes of one block of a group, as lanes.
-    function lanesOf(uint256[] memory planes, uint256 block_)
-        internal
-        pure
-        returns (uint256 lanes)
-    {
-        unchecked {
-            uint256 shift = (GROUP_BLOCKS - 1 - block_) * BLOCK_SAMPLES;
-            for (uint256 b; b < planes.length; ++b) {
-                uint256 x = (planes.get(b) >> shift) & LANE;
-                x = (x | (x << 120)) & EIGHTS;
-                x = (x | (x << 60)) & FOURS;
-                x = (x | (x << 30)) & TWOS;
-                x = (x | (x << 15)) & ONES;
-                lanes = (lanes << 1) | x;
-            }
-        }
-    }
-
-    /// @notice Write the lanes of one block to where it goes in the planes.
-    /// @param planes the planes of all groups, all bits 0 where this block goes
-    function writeLanes(
-        uint256 lanes,
-        uint256[] memory planes,
-        uint256 group,
-        uint256 block_,
-        uint256 bits
-    ) internal pure {
-        unchecked {
-            uint256 shift = (GROUP_BLOCKS - 1 - block_) * BLOCK_SAMPLES;
-            for (uint256 b = bits; b > 0; lanes >>= 1) {
-                --b;
-                uint256 x = lanes & ONES;
-                x = (x | (x >> 15)) & TWOS;
-                x = (x | (x >> 30)) & FOURS;
-                x = (x | (x >> 60)) & EIGHTS;
-                x = (x | (x >> 120)) & LANE;
-                planes[group * bits + b] |= x << shift;
-            }
-        }
     }
 }

@@ -142,24 +142,43 @@ contract PackedLabelsTest is LibraryTest {
         }
     }
 
-    /// forge-config: default.fuzz.runs = 32
-    function testFuzz_LanesHoldTheCodesInOrder(uint256 seed, uint256 bits) public view {
-        bits = 2 + (bits % 9);
-        uint256[] memory codes = _draw(seed, 512, 2 ** bits);
-        bytes memory packed = new bytes(2 * bits * 32);
+    /// forge-config: default.fuzz.runs = 16
+    function testFuzz_CountsEveryCodeOfUpToTenBits(uint256 seed, uint256 classes) public view {
+        classes = 2 + (classes % 1022);
+        uint256[] memory labels = _draw(seed, 512, classes + 1);
+        uint256[] memory expected = new uint256[](classes + 1);
         for (uint256 s; s < 512; ++s) {
-            Plain.setCode(packed, bits, s, codes[s]);
+            ++expected[labels[s]];
         }
-        vm.assertEq(libraries.copyByLanes(packed, bits), packed);
-        uint256[] memory planes = new uint256[](bits);
-        for (uint256 b; b < bits; ++b) {
-            for (uint256 i; i < 32; ++i) {
-                planes[b] = (planes[b] << 8) | uint8(packed[b * 32 + i]);
-            }
+        (uint256[] memory counts, uint256 valid) =
+            libraries.count(Plain.pack(labels, classes), classes);
+        vm.assertEq(valid, 512);
+        vm.assertEq(counts.length, classes);
+        for (uint256 x; x < classes; ++x) {
+            vm.assertEq(counts[x], expected[x]);
         }
-        for (uint256 s; s < 256; ++s) {
-            uint256 lanes = libraries.lanesOf(planes, s / 16);
-            vm.assertEq((lanes >> (16 * (15 - (s % 16)))) & 0xffff, codes[s]);
+    }
+}
+
+contract LanesTest is LibraryTest {
+    function _lane(uint256 word, uint256 place, uint256 width) private pure returns (uint256) {
+        return (word >> (256 - width * (place + 1))) & ((1 << width) - 1);
+    }
+
+    function testFuzz_LanesOfWordsBecomeWordsOfLanes(uint256[8] memory words) public view {
+        uint256[8] memory turned = libraries.transpose(words, 32);
+        for (uint256 i; i < 64; ++i) {
+            (uint256 word, uint256 lane) = (i / 8, i % 8);
+            vm.assertEq(_lane(turned[lane], word, 32), _lane(words[word], lane, 32));
+        }
+    }
+
+    function testFuzz_BitsOfWordsBecomeWordsOfBytes(uint256[8] memory words) public view {
+        uint256[8] memory turned = libraries.transpose(words, 1);
+        for (uint256 i; i < 2048; ++i) {
+            (uint256 word, uint256 sample) = (i / 256, i % 256);
+            uint256 place = sample / 8 * 8 + word;
+            vm.assertEq(_lane(turned[sample % 8], place, 1), _lane(words[word], sample, 1));
         }
     }
 }

@@ -10,14 +10,15 @@ contract LimitsTest is FederationTest {
     ILibraries private libraries = ILibraries(vm.deployCode("Libraries.sol:Libraries", ""));
     mapping(address worker => uint256) private _order;
 
-    /// @dev The dearest labels: all classes, voters that disagree throughout, and some that abstain.
+    /// @dev The dearest labels: all classes, each given by one voter of either league if there are
+    /// enough, and some abstentions.
     function _label(uint256, address worker, uint256 sample)
         internal
         view
         override
         returns (uint256)
     {
-        if ((_order[worker] * 7 + sample * 13) % 10 == 0) return task.classes;
+        if ((_order[worker] * 7 + sample * 13) % 100 == 0) return task.classes;
         return (uint256(task.classes) * 1000 - 1 - _order[worker] + 7 * sample) % task.classes;
     }
 
@@ -44,8 +45,10 @@ contract LimitsTest is FederationTest {
         _deploy();
         _registerAll(n);
         address[] memory workers = federation.roster();
+        uint256[2] memory inLeague;
         for (uint256 i; i < n; ++i) {
-            _order[workers[i]] = federation.leagueOf(workers[i]) * 512 + i;
+            uint256 league = task.peering == 1 ? federation.leagueOf(workers[i]) : i % 2;
+            _order[workers[i]] = inLeague[league]++;
         }
         _commitAll();
         uint256 dearest;
@@ -146,6 +149,25 @@ contract LimitsTest is FederationTest {
     function test_BoundsHoldForAHundredClasses() public {
         _setTask(4, 5120, 512, 100, 0);
         _requireBounds(50);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForAHundredClassesAndTenWorkers() public {
+        _setTask(10, 512, 512, 100, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldForAHundredClassesWithoutLeagues() public {
+        task.peering = 0;
+        _setTask(9, 256, 256, 100, 0);
+        _requireBounds(30);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_BoundsHoldFor64Workers() public {
+        _setTask(64, 256, 256, 10, 0);
+        _requireBounds(45);
     }
 
     function test_AcceptsThePapersExperiment() public {

@@ -18,9 +18,10 @@ interface ILibraries {
         external
         pure
         returns (uint256[] memory counts, uint256 valid);
-    function lanesOf(uint256[] memory planes, uint256 block_) external pure returns (uint256);
-    /// @return what comes out when the lanes of every block are read and written again
-    function copyByLanes(bytes calldata labels, uint256 bits) external pure returns (bytes memory);
+    function transpose(uint256[8] memory words, uint256 width)
+        external
+        pure
+        returns (uint256[8] memory);
     function revealGas(
         uint256 workers,
         uint256 groups,

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Assignment} from "../../src/Assignment.sol";
+import {Lanes} from "../../src/Lanes.sol";
 import {Limits} from "../../src/Limits.sol";
 import {PackedLabels} from "../../src/PackedLabels.sol";
 import {ILibraries} from "./ILibraries.sol";
@@ -48,22 +49,18 @@ contract Libraries is ILibraries {
         return PackedLabels.count(labels, PackedLabels.labelBits(classes), classes);
     }
 
-    function lanesOf(uint256[] memory planes, uint256 block_) external pure returns (uint256) {
-        return PackedLabels.lanesOf(planes, block_);
-    }
-
-    function copyByLanes(bytes calldata labels, uint256 bits) external pure returns (bytes memory) {
-        uint256 groups = labels.length / (32 * bits);
-        uint256[] memory copied = new uint256[](groups * bits);
-        uint256[] memory planes = new uint256[](bits);
-        for (uint256 group; group < groups; ++group) {
-            PackedLabels.readPlanes(labels, group, planes);
-            for (uint256 block_; block_ < 16; ++block_) {
-                uint256 lanes = PackedLabels.lanesOf(planes, block_);
-                PackedLabels.writeLanes(lanes, copied, group, block_, bits);
-            }
+    function transpose(uint256[8] memory words, uint256 width)
+        external
+        pure
+        returns (uint256[8] memory turned)
+    {
+        uint256 from;
+        uint256 to;
+        assembly ("memory-safe") {
+            from := words
+            to := turned
         }
-        return abi.encodePacked(copied);
+        Lanes.transpose(from, to, width);
     }
 
     function revealGas(
