@@ -15,6 +15,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,8 +35,9 @@ CHOICE = f"uint256 constant MUTANT = {MARK};\n"
 PLAYED = "contracts/test/{Money,CommitReveal,Registration,Aggregation,Invariants}.t.sol"
 FAST = ["--match-path", PLAYED, "--no-match-test", "testFuzz|invariant|TheActors"]
 SLOW = ["--match-path", PLAYED, "--match-test", "testFuzz|invariant"]
-RUNS = {"FOUNDRY_INVARIANT_RUNS": "4"}
-TIMEOUT_S = 300
+# A loop that no longer ends is to run out of gas soon.
+SETTINGS = {"FOUNDRY_INVARIANT_RUNS": "4", "FOUNDRY_GAS_LIMIT": "2000000000"}
+TIMEOUT_S = 120
 
 OPERATORS = {
     "<": ["<=", ">="],
@@ -111,6 +113,7 @@ class Mutator:
         return re.sub(r"(?m)^(pragma .*\n)", lambda line: line[1] + CHOICE, body, count=1)
 
     def text(self, node: Node) -> str:
+        """The node as it is in the source."""
         start, length = _extent(node)
         return self.source[start : start + length].decode()
 
@@ -125,6 +128,7 @@ class Mutator:
         return "".join([*parts, self.source[at:end].decode()])
 
     def visit(self, node: Node, parent: Node) -> str:
+        """The node's text with its own mutants and those below."""
         if node["nodeType"] == "FunctionDefinition":
             self.place = f"{self.file}.{node['name'] or node['kind']}"
         start, length = _extent(node)
@@ -163,8 +167,7 @@ class Mutator:
                 yield text.replace(node["operator"], operator)
         elif kind == "Conditional":
             condition, yes, no = (
-                self.text(node[part])
-                for part in ("condition", "trueExpression", "falseExpression")
+                self.text(node[part]) for part in ("condition", "trueExpression", "falseExpression")
             )
             yield f"{condition} ? {no} : {yes}"
         elif kind == "MemberAccess" and node["memberName"] in NAMES and not node["lValueRequested"]:
@@ -305,32 +308,38 @@ class Bench:
         code = self.code.replace(f"{MARK:064x}", f"{chosen:064x}")
         self.built["bytecode"]["object"] = "0x" + code
         self.artefact.write_text(json.dumps(self.built))
-        forge = [ROOT / "node_modules/.bin/forge", "test", "--fail-fast", *tests]
+        forge = [str(ROOT / "node_modules/.bin/forge"), "test", "--fail-fast", *tests]
         forge += ["--code-size-limit", "1000000", "--threads", "1"]
-        try:
-            done = subprocess.run(
-                forge,
-                cwd=self.folder,
-                env=os.environ | RUNS,
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            return False
+        with subprocess.Popen(
+            forge,
+            cwd=self.folder,
+            env=os.environ | SETTINGS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, _ = process.communicate(timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # npm's forge is a script with a child
+                return False
         # With --fail-fast forge may end with 0 all the same.
-        return done.returncode == 0 and "[FAIL" not in done.stdout
+        return process.returncode == 0 and "[FAIL" not in printed
 
     def survives(self, chosen: int) -> bool:
+        """Whether no test notices this mutant."""
         return self.passes(chosen, FAST) and self.passes(chosen, SLOW)
 
 
 def _reasons() -> dict[str, str]:
     lines = [line for line in EQUIVALENT.read_text().splitlines() if line and line[0] != "#"]
-    return dict(line.split("  # ", 1) for line in lines)  # type: ignore[arg-type]
+    pairs = [line.split("  # ") for line in lines]
+    return {mutant.strip(): reason for mutant, reason in pairs}
 
 
 def main() -> int:
+    """Test the mutants that the arguments choose; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     parser.add_argument("--limit", type=int, help="test only so many, drawn at random")
@@ -363,7 +372,11 @@ def main() -> int:
                 print("survived" if found else "killed", chosen, mutants[chosen - 1], flush=True)
                 return found
 
-            survivors = {str(mutants[i - 1]) for i, s in zip(drawn, pool.map(survives, drawn)) if s}
+            survivors = {
+                str(mutants[i - 1])
+                for i, s in zip(drawn, pool.map(survives, drawn), strict=True)
+                if s
+            }
 
     reasons = _reasons()
     unexplained = sorted(survivors - reasons.keys())
