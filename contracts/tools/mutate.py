@@ -32,7 +32,7 @@ MUTATED = ["Federation.sol", "FederationState.sol"]
 MARK = int.from_bytes(b"the number of the mutant is here".rjust(32), "big")
 CHOICE = f"uint256 constant MUTANT = {MARK};\n"
 # Most mutants die in the first tests; who survives them meets the fuzzers, with shorter runs.
-PLAYED = "contracts/test/{Money,CommitReveal,Registration,Aggregation,Invariants}.t.sol"
+PLAYED = "contracts/test/{Money,Rounds,CommitReveal,Registration,Aggregation,Invariants}.t.sol"
 FAST = ["--match-path", PLAYED, "--no-match-test", "testFuzz|invariant|TheActors"]
 SLOW = ["--match-path", PLAYED, "--match-test", "testFuzz|invariant"]
 # A loop that no longer ends is to run out of gas soon.
