@@ -7,9 +7,9 @@ import {AnyFederation} from "./AnyFederation.sol";
 
 /// @title What holds for one call from any state, shown by symbolic execution: `make halmos`
 /// @dev Three workers and a fourth that may register, of whom at least three are needed. Phase,
-/// deadline, time, pot, who has committed and revealed, how many of either were counted, and who
-/// calls with how much ether are arbitrary, and where no stake is taken the balances, too. The round
-/// is one of 0, 1 and the last. `reveal` and `aggregate` are not here: their labels are too much for
+/// deadline, time, who has committed and revealed, how many of either were counted, and who calls
+/// with how much ether are arbitrary, and where no stake is taken pot and balances, too. The round is
+/// one of 0, 1 and the last. `reveal` and `aggregate` are not here: their labels are too much for
 /// a solver. Loops run over four workers at most.
 abstract contract FederationChecks {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
@@ -71,7 +71,7 @@ abstract contract FederationChecks {
     function check_Leave(AnyFederation.State calldata state, uint8 phase, uint64 time, uint8 who)
         external
     {
-        _arrange(_withFixedBalances(state), phase, time);
+        _arrange(_withFixedMoney(state), phase, time);
         Before memory before = _look();
         bool isDone = _send(who, 0, abi.encodeCall(IFederation.leave, ()));
         _requireSound(before);
@@ -88,7 +88,7 @@ abstract contract FederationChecks {
         uint8 who,
         bytes32 commitment
     ) external {
-        _arrange(_withFixedBalances(state), phase, time);
+        _arrange(_withFixedMoney(state), phase, time);
         Before memory before = _look();
         bool isDone = _send(who, 0, abi.encodeCall(IFederation.commit, (commitment)));
         _requireSound(before);
@@ -129,7 +129,7 @@ abstract contract FederationChecks {
 
     /// @dev After the deadline it always gets on, before it never.
     function check_Advance(AnyFederation.State calldata state, uint8 phase, uint64 time) external {
-        _arrange(_withFixedBalances(state), phase, time);
+        _arrange(_withFixedMoney(state), phase, time);
         Before memory before = _look();
         bool isDone = _send(4, 0, abi.encodeCall(IFederation.advance, ()));
         _requireSound(before);
@@ -139,7 +139,7 @@ abstract contract FederationChecks {
     }
 
     function check_Settle(AnyFederation.State calldata state, uint8 phase, uint64 time) external {
-        _arrange(_withFixedBalances(state), phase, time);
+        _arrange(_withFixedMoney(state), phase, time);
         Before memory before = _look();
         bool isDone = _send(4, 0, abi.encodeCall(IFederation.settle, ()));
         _requireSound(before);
@@ -150,12 +150,14 @@ abstract contract FederationChecks {
 
     // -------------------------------------------------------------------------------- arrange
 
-    /// @dev Above the stake, below it, and between: products of two unknowns overtax the solver.
-    function _withFixedBalances(AnyFederation.State memory state)
+    /// @dev Balances above the deposit, below the stake and between: quotients of unknown amounts
+    /// overtax the solver.
+    function _withFixedMoney(AnyFederation.State memory state)
         private
         pure
         returns (AnyFederation.State memory)
     {
+        state.pot = 7;
         state.balances = [uint96(2 * DEPOSIT), DEPOSIT / 4, DEPOSIT];
         return state;
     }

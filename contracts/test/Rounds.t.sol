@@ -149,6 +149,14 @@ contract RoundsTest is FederationTest {
         _requirePaddingIsJudged(100);
     }
 
+    function test_AWholeGroupHasNoPadding() public {
+        task.samplesPerRound = 256;
+        _openFirstRound(6);
+        _commitAll();
+        _revealAll();
+        vm.assertTrue(federation.phase() == IFederation.Phase.Aggregate);
+    }
+
     function test_PaddingIsJudgedBehindASingleSample() public {
         _requirePaddingIsJudged(257);
     }
