@@ -297,7 +297,8 @@ class Bench:
 
     def __init__(self, folder: Path, code: str) -> None:
         self.folder, self.code = folder, code
-        shutil.copytree(ROOT / "contracts", folder / "contracts")
+        others = shutil.ignore_patterns("slither*", "halmos*")
+        shutil.copytree(ROOT / "contracts", folder / "contracts", ignore=others)
         shutil.copy2(ROOT / "foundry.toml", folder)
         (folder / "node_modules").symlink_to(ROOT / "node_modules")
         self.artefact = folder / "contracts/out/Federation.sol/Federation.json"
