@@ -152,6 +152,7 @@ contract RoundsTest is FederationTest {
     function test_AWholeGroupHasNoPadding() public {
         task.samplesPerRound = 256;
         _openFirstRound(6);
+        vm.assertEq(federation.chunks(), 1);
         _commitAll();
         _revealAll();
         vm.assertTrue(federation.phase() == IFederation.Phase.Aggregate);
