@@ -1,11 +1,17 @@
 # Every target is one thin line or two; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+FORGE := contracts/tools/forge
+# Analysers of the contract, each in a folder of its own, for they pin what others want newer.
+SLITHER := .tools/slither
+# Files in which floors and lists are the arithmetic itself (contracts/SECURITY.md).
+ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|PeerTruthSerum|PackedLabels|Limits
+HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
 DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: bench-gas help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: bench-gas snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -36,7 +42,7 @@ demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100
 
 test: setup ## Lint, then run every test: contract, unit, differential, integration, stack, Hardhat.
 	@$(MAKE) --no-print-directory lint
-	node_modules/.bin/forge test
+	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test || { echo 'error: see above; if only gas figures differ and are meant to, run `make snapshots` and commit contracts/snapshots' >&2; exit 1; }
 	$(BIN)/pytest
 	@$(MAKE) --no-print-directory hardhat
 
@@ -47,15 +53,34 @@ lint: setup ## Check format, style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	node_modules/.bin/forge fmt --check
+	$(FORGE) fmt --check
 
 fmt: setup ## Format everything.
 	$(BIN)/ruff format .
-	node_modules/.bin/forge fmt
+	$(FORGE) fmt
 
 contract: setup ## Build the contract and write services/abi/Federation.json.
-	node_modules/.bin/forge build
+	$(FORGE) build
 	$(BIN)/python contracts/tools/export_abi.py
+
+snapshots: setup ## Write the gas figures in contracts/snapshots anew.
+	FORGE_SNAPSHOT_CHECK=false $(FORGE) test --match-path 'contracts/test/{Snapshots,Capacity}.t.sol'
+
+mutants: setup contract ## Mutate the contract's money and phases: some half an hour, ARGS='--limit 50 --seed 2'.
+	$(BIN)/python contracts/tools/mutate.py $(ARGS)
+
+$(SLITHER)/.ready $(HALMOS)/.ready: .tools/%/.ready: contracts/tools/%.txt
+	$(PYTHON) -m venv .tools/$*
+	.tools/$*/bin/pip install -q -r $<
+	@touch $@
+
+slither: setup $(SLITHER)/.ready ## Search the contract for what slither knows; fails on high and medium.
+	$(FORGE) build contracts/src --force --build-info --out contracts/cache/slither --cache-path contracts/cache/slither-cache
+	PATH="$$PWD/contracts/tools:$$PATH" $(SLITHER)/bin/slither . --fail-medium
+	PATH="$$PWD/contracts/tools:$$PATH" $(SLITHER)/bin/slither . --fail-medium --filter-paths '$(ARITHMETIC)' --exclude uninitialized-local
+
+halmos: setup $(HALMOS)/.ready ## Show by symbolic execution what holds for one call from any state.
+	FOUNDRY_PROFILE=halmos PATH="$$PWD/contracts/tools:$$PATH" $(HALMOS)/bin/halmos
 
 bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
 	PYTHONPATH=. $(BIN)/python bench/gas.py
@@ -70,4 +95,4 @@ down: ## Stop the containers and forget their state.
 	docker compose down -v
 
 clean: ## Remove what setup and builds made; runs stay.
-	rm -rf .venv node_modules tests/hardhat/node_modules contracts/out contracts/cache
+	rm -rf .venv .tools node_modules tests/hardhat/node_modules contracts/out contracts/cache

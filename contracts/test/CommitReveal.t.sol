@@ -119,6 +119,19 @@ contract RevealTest is FederationTest {
         );
     }
 
+    function test_TheRootOfFiveChunksLeavesTheOddOnesToTheTop() public {
+        task.samplesPerRound = 1280;
+        _openFirstRound(6);
+        _commitAll();
+        _reveal(_worker(0));
+        bytes32[] memory leaves = new bytes32[](5);
+        for (uint256 q; q < 5; ++q) {
+            leaves[q] = keccak256(abi.encode(q, keccak256(_packedChunk(_worker(0), q))));
+        }
+        (bytes32 root,) = Plain.rootAndProof(leaves, 0);
+        vm.assertEq(federation.labelsRootOf(1, _worker(0)), root);
+    }
+
     function test_TheLastOneOpensAggregation() public {
         _openFirstRound(6);
         _commitAll();

@@ -218,15 +218,23 @@ contract AdvanceTest is FederationTest {
         vm.assertEq(federation.rewardOf(1, _worker(0)), 0);
     }
 
-    function test_VoidsARoundInWhichALeagueDidNotCommit() public {
+    function _commitOneLeague(uint256 league) private {
         task.maxWorkers = 10;
         _openFirstRound(10);
         for (uint256 i; i < 10; ++i) {
-            if (federation.leagueOf(_worker(i)) == 0) _commit(_worker(i));
+            if (federation.leagueOf(_worker(i)) == league) _commit(_worker(i));
         }
         _endPhase();
         vm.assertEq(federation.round(), 2);
         vm.assertEq(federation.pot(), 2.5 ether);
+    }
+
+    function test_VoidsARoundInWhichALeagueDidNotCommit() public {
+        _commitOneLeague(0);
+    }
+
+    function test_VoidsARoundInWhichTheOtherLeagueDidNotCommit() public {
+        _commitOneLeague(1);
     }
 
     function test_SlashesWhoDidNotReveal() public {

@@ -3,6 +3,7 @@
 import ast
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,20 @@ def test_the_exported_contract_is_fresh() -> None:
     """services/abi/Federation.json is what the sources compile to; run `make contract` if not."""
     export = runpy.run_path(str(ROOT / "contracts" / "tools" / "export_abi.py"))["export"]
     assert (ROOT / "services" / "abi" / "Federation.json").read_text() == export()
+
+
+def test_a_failing_forge_is_noticed() -> None:
+    """The launcher in forge's own package ends with 0 whatever happened; ours does not."""
+    assert subprocess.run([ROOT / "contracts/tools/forge", "no-such-command"]).returncode != 0
+
+
+def test_the_contracts_promises_name_tests_that_exist() -> None:
+    """Every test or invariant in contracts/SECURITY.md is in the file that it is said to be in."""
+    page = (ROOT / "contracts" / "SECURITY.md").read_text(encoding="utf-8")
+    cited = re.findall(r"`(\w+(?:\.t)?\.sol)`:((?: `\w+`,?)+)", page)
+    assert cited
+    for file, names in cited:
+        folder = "test" if file.endswith(".t.sol") else "symbolic"
+        source = (ROOT / "contracts" / folder / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert f" {name}(" in source, (file, name)

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Federation} from "../src/Federation.sol";
+
+/// @title A federation in any state
+/// @notice The real contract, and a way of putting its storage into a state that a check chooses.
+contract AnyFederation is Federation {
+    struct State {
+        uint64 deadline;
+        uint96 pot;
+        uint96[3] balances;
+        uint16[3] committed;
+        uint16[3] revealed;
+        uint16 commits;
+        uint16 reveals;
+        uint16 opened;
+        uint16 left;
+    }
+
+    constructor(Task memory task_) Federation(task_) {}
+
+    /// @notice Three workers in that state, in a round whose only chunk is aggregated. Fields need
+    /// not fit one another: more states than can be reached, and no branches to reach them.
+    function put(Phase phase_, uint16 round_, State calldata state, address[3] calldata workers)
+        external
+    {
+        _phase = phase_;
+        _round = round_;
+        _deadline = state.deadline;
+        _pot = state.pot;
+        _rosterLength = 3;
+        Round storage current = _rounds[round_];
+        current.seed = keccak256("seed");
+        current.scaleWad = _task.rewardScaleWad;
+        current.aggregatedChunks = 1;
+        current.left = state.left;
+        current.opened = state.opened;
+        current.leagues[0].commits = state.commits;
+        current.leagues[0].reveals = state.reveals;
+        for (uint16 i; i < 3; ++i) {
+            _roster[i] = workers[i];
+            Worker storage worker = _workers[workers[i]];
+            worker.balance = state.balances[i];
+            worker.index = i;
+            worker.committed = state.committed[i];
+            worker.revealed = state.revealed[i];
+            current.submissions[workers[i]].samples = 1;
+            current.submissions[workers[i]].score = int128(uint128(uint16(i)));
+        }
+    }
+}
