@@ -6,6 +6,7 @@ static one. Gas never runs out: whoever asks compares what was used with what ma
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from eth_utils.crypto import keccak
 
@@ -13,6 +14,10 @@ from cost.translator import Code
 from services.errors import ChainError
 
 ADDRESS = (1 << 160) - 1
+INVALID = 0xFE
+
+# The ring of a round is hashed anew for every chunk.
+_hash = lru_cache(1 << 16)(keccak)
 
 
 class CallRefused(Exception):  # noqa: N818  (what the contract did, not what went wrong here)
@@ -133,33 +138,41 @@ class Frame:
             self.grow(at + size)
 
     def exp(self, base: int, exponent: int) -> int:
+        """EXP: 50 for every byte of the exponent."""
         self.gas += 50 * _bytes(exponent)
         return pow(base, exponent, 1 << 256)
 
     def keccak(self, at: int, size: int) -> int:
+        """KECCAK256 of memory."""
         self._reach(at, size)
         self.gas += 6 * _words(size)
-        return int.from_bytes(keccak(bytes(self.memory[at : at + size])))
+        data = bytes(self.memory[at : at + size])
+        return int.from_bytes(_hash(data) if size < 128 else keccak(data))
 
     def copy(self, to: int, source: bytes, at: int, size: int) -> None:
+        """CALLDATACOPY and its like: beyond the source there are zeros."""
         self._reach(to, size)
         self.gas += 3 * _words(size)
         self.memory[to : to + size] = source[at : at + size].ljust(size, b"\0")
 
     def move(self, to: int, at: int, size: int) -> None:
+        """MCOPY."""
         self._reach(max(to, at), size)
         self.gas += 3 * _words(size)
         self.memory[to : to + size] = self.memory[at : at + size]
 
     def store_byte(self, at: int, value: int) -> None:
+        """MSTORE8."""
         self._reach(at, 1)
         self.memory[at] = value & 255
 
     def log(self, at: int, size: int) -> None:
+        """LOG: what it says is not kept."""
         self._reach(at, size)
         self.gas += 8 * size
 
     def load_slot(self, slot: int) -> int:
+        """SLOAD: dear when the transaction touches the slot for the first time."""
         key = (self.address, slot)
         self.gas += 100 if key in self.machine.warm else 2_100
         self.machine.warm.add(key)
@@ -186,6 +199,7 @@ class Frame:
             machine.refund += 0 if original == current else 2_800 if original else 19_900
 
     def create(self, at: int, size: int) -> int:
+        """CREATE, without ether."""
         self._reach(at, size)
         self.gas += 2 * _words(size)
         machine, init = self.machine, bytes(self.memory[at : at + size])
@@ -195,6 +209,7 @@ class Frame:
         return created
 
     def static_call(self, to: int, at: int, size: int, into: int, room: int) -> int:
+        """STATICCALL: 1 if it succeeded."""
         machine = self.machine
         self._reach(at, size)
         self._reach(into, room)
@@ -214,14 +229,19 @@ class Frame:
         return 0 if is_refused else 1
 
     def finish(self, at: int, size: int) -> None:
+        """RETURN."""
         self._reach(at, size)
         self.output = bytes(self.memory[at : at + size])
 
     def fail(self, at: int, size: int) -> None:
+        """REVERT."""
         self._reach(at, size)
         raise CallRefused(bytes(self.memory[at : at + size]))
 
     def invalid(self, code: int) -> None:
+        """An instruction that is not for `Federation`, or that reverts without a word."""
+        if code == INVALID:
+            raise CallRefused(b"")
         raise ChainError(f"the contract uses instruction 0x{code:02x}, which `cost` cannot price")
 
 

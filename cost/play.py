@@ -13,8 +13,15 @@ from cost.machine import CallRefused, Machine
 from services import assignment, wire
 from services.errors import ContractRevertError
 from services.interface import decode_revert, encode_call, encode_deployment
-from services.membership import members_root, membership_proof
+from services.membership import (
+    MOST_MEMBERS_ON_CHAIN,
+    describe,
+    members_root,
+    membership_proof,
+)
 from services.task import Task
+
+ELSEWHERE = "https://federation.example/members.json"  # where there are too many for the chain
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,12 @@ class Transaction:
 
 
 def make_task(**fields: int) -> Task:
-    """A task of exactly ``max_workers`` members, the accounts of `accounts`."""
+    """A task of exactly ``max_workers`` members, the accounts of `accounts`, described on chain."""
     n = fields["max_workers"]
+    members = accounts(n)
     return Task(
-        members_root=members_root(accounts(n)),
+        members_root=members_root(members),
+        uri=describe(members) if n <= MOST_MEMBERS_ON_CHAIN else ELSEWHERE,
         dataset_hash="0x" + keccak(b"data set").hex(),
         **{"min_workers": n, **fields},
     )

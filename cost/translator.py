@@ -14,7 +14,7 @@ LONGEST_TRACE = 400  # instructions
 HALT = -1
 
 # name: (stack places taken, gas, expression); a is the top of the stack.
-_PURE: dict[int, tuple[int, int, str]] = {
+PURE: dict[int, tuple[int, int, str]] = {
     0x01: (2, 3, "(a + b) & W"),
     0x02: (2, 5, "(a * b) & W"),
     0x03: (2, 3, "(a - b) & W"),
@@ -139,7 +139,7 @@ class _Translation:
         self._translate()
         source = "def trace(f):\n s = f.stack\n m = f.memory\n d = f.data\n "
         source += "\n ".join(self.lines)
-        space = dict(_SPACE)
+        space: dict[str, Any] = dict(_SPACE)
         exec(compile(source, f"<trace {self.start}>", "exec"), space)  # noqa: S102
         trace: Trace = space["trace"]
         return trace
@@ -190,8 +190,8 @@ class _Translation:
                 at, value = self._take(2)
                 self._reach(at)
                 self.lines.append(f"m[{at} : {at} + 32] = ({value}).to_bytes(32)")
-            elif code in _PURE:
-                taken, gas, expression = _PURE[code]
+            elif code in PURE:
+                taken, gas, expression = PURE[code]
                 self.gas += gas
                 self._set(_filled(expression, self._take(taken)))
             elif code in _CALLS:
