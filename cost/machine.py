@@ -81,6 +81,17 @@ class Machine:
         used -= min(self.refund, used // 5)
         return Result(max(used, 21_000 + 10 * tokens), bytes(frame.output), to)
 
+    def call(self, to: int, data: bytes) -> bytes:
+        """What a view answers.
+
+        Raises:
+            CallRefused: it reverted.
+        """
+        self.warm = set()
+        frame = Frame(self, to, 0, 0, data, self.codes[to])
+        frame.run()
+        return frame.output
+
     def next_address(self, creator: int) -> int:
         """Where the next contract of an account will be."""
         nonce = self.nonces.get(creator, 0)

@@ -1,7 +1,8 @@
-"""Rounds of the release's contract on `Machine`: every transaction, and what it uses."""
+"""Rounds of the release's contract, on `Machine` or a node: every transaction and its gas."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from eth_abi.abi import decode
@@ -9,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from cost.labels import draw_labels, draw_truth
-from cost.machine import CallRefused, Machine
+from cost.machine import CallRefused, Machine, Result
 from services import assignment, wire
 from services.errors import ContractRevertError
 from services.interface import decode_revert, encode_call, encode_deployment
@@ -37,13 +38,25 @@ class Transaction:
     calldata_bytes: int
 
 
-def make_task(**fields: int) -> Task:
-    """A task of exactly ``max_workers`` members, the accounts of `accounts`, described on chain."""
+class Chain(Protocol):
+    """Where a federation is played; accounts and contracts are numbers."""
+
+    chain_id: int
+
+    def transact(self, sender: int, to: int | None, data: bytes, value: int = 0) -> Result:
+        """Execute a transaction; `to` None creates a contract."""
+
+    def call(self, to: int, data: bytes) -> bytes:
+        """What a view answers."""
+
+
+def make_task(members: Sequence[str] | None = None, **fields: int) -> Task:
+    """A task of exactly ``max_workers`` members, who are described on chain."""
     n = fields["max_workers"]
-    members = accounts(n)
+    known = list(members or accounts(n))
     return Task(
-        members_root=members_root(members),
-        uri=describe(members) if n <= MOST_MEMBERS_ON_CHAIN else ELSEWHERE,
+        members_root=members_root(known),
+        uri=describe(known) if n <= MOST_MEMBERS_ON_CHAIN else ELSEWHERE,
         dataset_hash="0x" + keccak(b"data set").hex(),
         **{"min_workers": n, **fields},
     )
@@ -63,14 +76,28 @@ def why_refused(task: Task) -> ContractRevertError | None:
     return None
 
 
-def play(task: Task, n_rounds: int, abstention: float) -> Iterator[Transaction]:
+def play(
+    task: Task,
+    n_rounds: int,
+    abstention: float,
+    chain: Chain | None = None,
+    members: Sequence[str] | None = None,
+) -> Iterator[Transaction]:
     """Deploy, register everybody and play rounds in which everybody reveals.
+
+    Args:
+        task: as `make_task` made it of the members.
+        n_rounds: how many rounds.
+        abstention: share of samples that a worker does not label.
+        chain: where; None: a new machine.
+        members: addresses; None: `accounts`.
 
     Raises:
         ContractRevertError: the contract refuses the task.
     """
+    known = list(members or accounts(task.max_workers))
     try:
-        yield from _Federation(task, abstention).play(n_rounds)
+        yield from _Federation(task, abstention, chain or Machine(), known).play(n_rounds)
     except CallRefused as refused:
         raise decode_revert(refused.data) from None
 
@@ -78,18 +105,18 @@ def play(task: Task, n_rounds: int, abstention: float) -> Iterator[Transaction]:
 class _Federation:
     """One deployment and its members."""
 
-    def __init__(self, task: Task, abstention: float) -> None:
+    def __init__(self, task: Task, abstention: float, chain: Chain, members: list[str]) -> None:
         self.task, self.abstention = task, abstention
-        self.machine = Machine()
-        self.members = accounts(task.max_workers)
+        self.chain, self.members = chain, members
         self.random = np.random.default_rng(0)
-        self.sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
+        self.sizes: list[int] = []
         self.address = 0
 
     def play(self, n_rounds: int) -> Iterator[Transaction]:
         data = encode_deployment(self.task.to_abi())
-        deployed = self.machine.transact(_number(self.members[0]), None, data)
+        deployed = self.chain.transact(_number(self.members[0]), None, data)
         self.address = deployed.created
+        self.sizes = wire.chunk_sizes(self.task.samples_per_round, self.task.chunk_samples)
         yield Transaction("deploy", 0, deployed.gas_used, len(data))
         for member in self.members:
             proof = membership_proof(self.members, member)
@@ -98,14 +125,14 @@ class _Federation:
             yield from self._play_round(number)
 
     def _play_round(self, number: int) -> Iterator[Transaction]:
-        committees = self._committees(number)
+        committees = self._committees()
         truth = draw_truth(self.random, self.task.samples_per_round, self.task.classes)
         packed = {member: self._label(member, committees, truth) for member in self.members}
         openings = {}
         for member, (parts, counts) in packed.items():
             opening = (b"".join(parts.values()), counts, self.random.bytes(32))
             commitment = wire.commitment(
-                self.machine.chain_id,
+                self.chain.chain_id,
                 f"0x{self.address:040x}",
                 number,
                 member,
@@ -122,19 +149,15 @@ class _Federation:
             yield self._send(keeper, "aggregate", chunk, labels, proofs, number=number)
         yield self._send(keeper, "settle", number=number)
 
-    def _committees(self, number: int) -> list[list[str]]:
+    def _committees(self) -> list[list[str]]:
         """Every chunk's members."""
-        answer = self.machine.transact(1, self.address, encode_call("roster", ())).returned
-        roster = [to_checksum_address(address) for address in decode(["address[]"], answer)[0]]
-        n = len(roster)
-        numbers = (self.machine.prevrandao, self.address, number)
-        seed = keccak(b"".join(value.to_bytes(32) for value in numbers))
-        ring = [roster[index] for index in assignment.ring(seed, n)]
-        committee = self.task.committee
-        return [
-            [ring[position] for position in assignment.members(chunk, n, committee)]
-            for chunk in range(len(self.sizes))
-        ]
+        if assignment.is_everyone(len(self.members), self.task.committee):
+            return [self._committee(0)] * len(self.sizes)
+        return [self._committee(chunk) for chunk in range(len(self.sizes))]
+
+    def _committee(self, chunk: int) -> list[str]:
+        answer = self.chain.call(self.address, encode_call("committeeOf", (chunk,)))
+        return [to_checksum_address(address) for address in decode(["address[]"], answer)[0]]
 
     def _label(
         self, member: str, committees: list[list[str]], truth: wire.Labels
@@ -155,7 +178,7 @@ class _Federation:
         self, sender: str, function: str, *arguments: object, number: int = 0, value: int = 0
     ) -> Transaction:
         data = encode_call(function, arguments)
-        result = self.machine.transact(_number(sender), self.address, data, value)
+        result = self.chain.transact(_number(sender), self.address, data, value)
         return Transaction(function, number, result.gas_used, len(data))
 
 

@@ -99,8 +99,7 @@ def test_every_transaction_uses_the_gas_that_the_machine_says(
 def test_the_price_is_what_a_federation_pays(
     federation: Callable[..., Deployed], asked: Question
 ) -> None:
-    """Other accounts, labels, seeds and so committees cost all but the same; so does the last round,
-    whose end closes the federation."""
+    """Other accounts, labels and seeds cost all but the same; so does the round that closes it."""
     answer = price(asked)
     fields = answer.task.model_dump(exclude={"members_root", "uri", "max_workers"})
     played = federation(asked.workers, **fields)
