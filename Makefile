@@ -58,7 +58,7 @@ contract: setup ## Build the contract and write services/abi/Federation.json.
 	$(BIN)/python contracts/tools/export_abi.py
 
 bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
-	PYTHONPATH=. $(BIN)/python bench/gas.py
+	PYTHONPATH=. $(BIN)/python -m bench.gas $(if $(CASE),--case '$(CASE)')
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md

@@ -50,7 +50,7 @@ class Chain(Protocol):
         """What a view answers."""
 
 
-def make_task(members: Sequence[str] | None = None, **fields: int) -> Task:
+def make_task(members: Sequence[str] | None = None, /, **fields: int) -> Task:
     """A task of exactly ``max_workers`` members, who are described on chain."""
     n = fields["max_workers"]
     known = list(members or accounts(n))
