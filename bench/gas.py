@@ -77,7 +77,7 @@ LEGEND = f"""
 gas/label  commit, reveal, aggregate and settle of one round, over its places for labels
 floor      the least that the round's calldata costs (EIP-7623), per label
 tx bytes   the largest signed transaction; nodes take 131,072
-cost says  how far `fedserum cost` is off: with other accounts, seeds and salts
+cost says  how far `fedserum cost` is off: with other accounts, labels, seeds and salts
 Alg. 3     gas per label as printed, extrapolated: what a sample more costs between {paper.SMALL}
            and {paper.LARGE} samples, without the cap on a transaction's gas; with a
            committee, its members are all the workers
@@ -102,7 +102,7 @@ def measure(case: Case) -> list[str]:
     with Node(case.workers) as node:
         priced = cheapest(make_task(**fields), case.abstention, node.why_refused)
         task = make_task(node.members, **fields | {"chunk_samples": priced.chunk_samples})
-        played = list(play(task, 1, case.abstention, node, node.members))
+        played = list(play(task, 1, case.abstention, node, node.members, seed=1))
     inside = [i for i, each in enumerate(played) if each.function in CALLS]
     total = sum(played[i].gas for i in inside)
     by_call = [sum(each.gas for each in played if each.function == call) for call in CALLS]

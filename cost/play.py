@@ -82,6 +82,7 @@ def play(
     abstention: float,
     chain: Chain | None = None,
     members: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Iterator[Transaction]:
     """Deploy, register everybody and play rounds in which everybody reveals.
 
@@ -91,13 +92,15 @@ def play(
         abstention: share of samples that a worker does not label.
         chain: where; None: a new machine.
         members: addresses; None: `accounts`.
+        seed: of labels and salts.
 
     Raises:
         ContractRevertError: the contract refuses the task.
     """
     known = list(members or accounts(task.max_workers))
     try:
-        yield from _Federation(task, abstention, chain or Machine(), known).play(n_rounds)
+        federation = _Federation(task, abstention, chain or Machine(), known, seed)
+        yield from federation.play(n_rounds)
     except CallRefused as refused:
         raise decode_revert(refused.data) from None
 
@@ -105,10 +108,12 @@ def play(
 class _Federation:
     """One deployment and its members."""
 
-    def __init__(self, task: Task, abstention: float, chain: Chain, members: list[str]) -> None:
+    def __init__(
+        self, task: Task, abstention: float, chain: Chain, members: list[str], seed: int
+    ) -> None:
         self.task, self.abstention = task, abstention
         self.chain, self.members = chain, members
-        self.random = np.random.default_rng(0)
+        self.random = np.random.default_rng(seed)
         self.sizes: list[int] = []
         self.address = 0
 
