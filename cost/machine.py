@@ -2,7 +2,7 @@
 
 It has what `Federation` and its kernel need and refuses the rest: no ether moves and no call but a
 static one. Gas never runs out: whoever asks compares what was used with what may be.
-`tests/integration/test_cost.py` holds it against anvil, transaction by transaction.
+`tests/integration/test_machine.py` holds it against anvil, transaction by transaction.
 """
 
 from dataclasses import dataclass, field
@@ -209,6 +209,17 @@ class Frame:
         if value == original:
             machine.refund += 0 if original == current else 2_800 if original else 19_900
 
+    def code_size(self, account: int) -> int:
+        """EXTCODESIZE."""
+        self._visit(account)
+        code = self.machine.codes.get(account)
+        return len(code.raw) if code else 0
+
+    def _visit(self, account: int) -> None:
+        """Dear when the transaction meets the account for the first time."""
+        self.gas += 100 if account in self.machine.warm else 2_600
+        self.machine.warm.add(account)
+
     def create(self, at: int, size: int) -> int:
         """CREATE, without ether."""
         self._reach(at, size)
@@ -224,8 +235,7 @@ class Frame:
         machine = self.machine
         self._reach(at, size)
         self._reach(into, room)
-        self.gas += 100 if to in machine.warm else 2_600
-        machine.warm.add(to)
+        self._visit(to)
         data = bytes(self.memory[at : at + size])
         frame = Frame(machine, to, self.address, 0, data, machine.codes[to])
         is_refused = False

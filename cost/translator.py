@@ -45,6 +45,7 @@ PURE: dict[int, tuple[int, int, str]] = {
     0x35: (1, 3, "word(d[a : a + 32])"),
     0x36: (0, 2, "len(d) - 32"),
     0x38: (0, 2, "len(f.code.raw)"),
+    0x3B: (1, 0, "f.code_size(a)"),
     0x3D: (0, 2, "len(f.returned)"),
     0x42: (0, 2, "f.machine.timestamp"),
     0x44: (0, 2, "f.machine.prevrandao"),

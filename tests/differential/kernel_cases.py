@@ -65,7 +65,7 @@ class Case:
         if kind >= 4 and kind % 50:
             classes = min(classes, max(2, 60_000 // members**2))
         if kind >= 4:
-            samples = min(samples, 4 + 30_000 // (members * (members + classes)))
+            samples = min(samples, 4 + 20_000 // (members * (members + classes)))
         if kind == 8:
             samples = 1
         n_silent = int(rng.integers(members + 1)) if kind % 4 == 0 else 0
