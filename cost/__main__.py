@@ -45,7 +45,7 @@ class Answer:
 
     def times(self, transaction: Transaction) -> int:
         """How often a transaction comes in the whole federation."""
-        is_last = transaction.round_number == max(each.round_number for each in self.played)
+        is_last = transaction.round_number == self.played[-1].round_number
         return self.question.rounds - transaction.round_number + 1 if is_last else 1
 
     def gas(self, *functions: str) -> int:
