@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -29,26 +30,34 @@ def gas_per_label(workers: int, classes: int, abstention: float) -> float:
 
 
 def _round(workers: int, classes: int, abstention: float, samples: int) -> int:
-    """Gas of a round: every worker's submission, and one run for all."""
+    """Gas of a round with drawn labels."""
     random = np.random.default_rng(0)
     truth = draw_truth(random, samples, classes)
+    labels = [draw_labels(random, truth, classes, abstention) for _ in range(workers)]
     with Node(1, is_bound=False) as node:
-        sender = int(node.members[0], 16)
-        init = _creation_code() + encode(["uint256"], [classes])
-        contract = node.transact(sender, None, init).created
-        gas = 0
-        for _ in range(workers):
-            labels = draw_labels(random, truth, classes, abstention)
-            counts = wire.count_labels(labels, classes)
-            codes = np.where(labels < classes, labels, NULL).tolist()
-            data = _selector("submit(uint8[],uint32[])") + encode(
-                ["uint8[]", "uint32[]"], [codes, counts]
-            )
-            gas += node.transact(sender, contract, data).gas_used
-        return gas + node.transact(sender, contract, _selector("run()")).gas_used
+        return run(node, labels, classes)[1]
 
 
-def _selector(signature: str) -> bytes:
+def run(node: Node, labels: Sequence[wire.Labels], classes: int) -> tuple[int, int]:
+    """Submit everybody's labels [samples] and run the algorithm.
+
+    Returns:
+        the contract's address, and the gas of all submissions and the run.
+    """
+    sender = int(node.members[0], 16)
+    init = _creation_code() + encode(["uint256"], [classes])
+    contract, gas = node.transact(sender, None, init).created, 0
+    for row in labels:
+        codes = np.where(row < classes, row, NULL).tolist()
+        data = selector("submit(uint8[],uint32[])") + encode(
+            ["uint8[]", "uint32[]"], [codes, wire.count_labels(row, classes)]
+        )
+        gas += node.transact(sender, contract, data).gas_used
+    return contract, gas + node.transact(sender, contract, selector("run()")).gas_used
+
+
+def selector(signature: str) -> bytes:
+    """The first bytes of a call."""
     return keccak(text=signature)[:4]
 
 
