@@ -32,7 +32,7 @@ def cheapest(task: Task, abstention: float, refusal: Refusal = why_refused) -> T
 
 
 def permitted(task: Task, refusal: Refusal = why_refused) -> list[Task]:
-    """The task with the fewest chunks that the contract accepts: even ones, and whole blocks.
+    """The task with as few chunks as the contract accepts: even ones, and those of whole blocks.
 
     Raises:
         CostError: there are none.
@@ -49,19 +49,21 @@ def permitted(task: Task, refusal: Refusal = why_refused) -> list[Task]:
                 found.append(candidate)
             else:
                 refused = why
-        if found:
+        if any(-(-samples // each.chunk_samples) == n_chunks for each in found):
             return found
         n_chunks = _more_chunks(refused, n_chunks)
     raise CostError(_advice(task, refused))
 
 
 def _sizes(samples: int, n_chunks: int) -> Iterator[int]:
-    """Chunk sizes that make that many chunks: as even as can be, then in whole blocks."""
+    """Chunk sizes that make about that many chunks: even ones, then whole blocks, more and less."""
     even = math.ceil(samples / n_chunks / GROUP_SAMPLES) * GROUP_SAMPLES
+    less = even // BLOCK_SAMPLES * BLOCK_SAMPLES
     yield even
-    blocks = math.ceil(even / BLOCK_SAMPLES) * BLOCK_SAMPLES
-    if blocks != even and math.ceil(samples / blocks) == math.ceil(samples / even):
-        yield blocks
+    if even > less:
+        yield less + BLOCK_SAMPLES
+        if less > 0:
+            yield less
 
 
 def _more_chunks(refused: ContractRevertError | None, n_chunks: int) -> int:
