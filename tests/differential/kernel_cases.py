@@ -63,9 +63,9 @@ class Case:
             samples = int(rng.integers(1, 3 * GROUP))
         # The reference compares every two members on every sample, and class by class.
         if kind >= 4 and kind % 50:
-            classes = min(classes, max(2, 60_000 // members**2))
+            classes = min(classes, max(2, 30_000 // members**2))
         if kind >= 4:
-            samples = min(samples, 4 + 20_000 // (members * (members + classes)))
+            samples = min(samples, 4 + 12_000 // (members * (members + classes)))
         if kind == 8:
             samples = 1
         n_silent = int(rng.integers(members + 1)) if kind % 4 == 0 else 0
