@@ -83,7 +83,7 @@ halmos: setup $(HALMOS)/.ready ## Show by symbolic execution what holds for one 
 	FOUNDRY_PROFILE=halmos PATH="$$PWD/contracts/tools:$$PATH" $(HALMOS)/bin/halmos
 
 bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
-	PYTHONPATH=. $(BIN)/python bench/gas.py
+	PYTHONPATH=. $(BIN)/python -m bench.gas $(if $(CASE),--case '$(CASE)')
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md

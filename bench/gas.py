@@ -1,154 +1,155 @@
-"""What whole rounds cost on chain: `make bench-gas`.
+"""What whole rounds cost on chain: `make bench-gas`, or `make bench-gas CASE='n=10'` for one.
 
-Deploys the built contract on anvil with the transaction cap on, plays one round per case with
-random labels that agree with a common truth 85 times in 100, adds up the receipts and prints gas
-per label, next to the floor: every label crosses calldata twice, at 40 gas a byte (EIP-7623).
+Deploys the built contract on anvil with the transaction cap on, with the cheapest chunk size that
+its constructor accepts, plays one round with random labels of which 85 in 100 follow a common truth
+and adds up the receipts. Beside it: the calldata floor, which every transaction pays for its bytes
+whatever it computes (EIP-7623); the paper's Algorithm 3 as printed; and what `fedserum cost` says.
 """
 
-import secrets
-import subprocess
-import time
+import sys
+from argparse import ArgumentParser
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 
-import numpy as np
+from bench import paper
+from bench.node import Node
+from cost.chunks import cheapest
+from cost.play import make_task, play
+from services.errors import CostError
 
-from demo.processes import require_free
-from services import assignment, log, wire
-from services.accounts import development_account
-from services.chain import Chain, Federation, deploy
-from services.keeper import due, perform
-from services.membership import members_root, membership_proof
-from services.task import Task
-
-ANVIL = Path("node_modules/.bin/anvil")
-ACCURACY = 0.85
-PORT = 18546
+CALLS = ("commit", "reveal", "aggregate", "settle")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One round: workers n, samples m, classes C, samples per chunk, and share of abstentions."""
+    """One round: workers n, samples m, classes C, and share of abstentions."""
 
     name: str
     workers: int
-    samples: int
-    classes: int
-    chunk: int
+    samples: int = 40_000
+    classes: int = 10
     abstention: float = 0.0
     committee: int = 0
 
+    @property
+    def labels(self) -> int:
+        """Places for labels, abstained ones among them."""
+        return self.samples * (self.committee or self.workers)
+
+    @property
+    def peering(self) -> int:
+        """Leagues, for which three workers are too few."""
+        return 0 if self.workers == 3 else 1
+
 
 CASES = [
-    Case("n=10", 10, 40_000, 10, 20_480),
-    Case("n=10, 20 % abstain", 10, 40_000, 10, 20_480, 0.2),
-    Case("n=4", 4, 40_000, 10, 40_960),
-    Case("n=30", 30, 8_192, 10, 4_096),
-    Case("C=47", 10, 8_192, 47, 4_096),
-    Case("C=100", 10, 4_096, 100, 768),
-    Case("n=20, committee 2", 20, 40_000, 10, 2_048, 0.0, 2),
+    Case("n=10", 10),
+    Case("n=10, 20 % abstain", 10, abstention=0.2),
+    Case("n=3", 3),
+    Case("n=30", 30),
+    Case("n=100", 100),
+    Case("n=10, C=47", 10, classes=47),
+    Case("n=10, C=100", 10, classes=100),
+    Case("n=20, committee 2", 20, committee=2),
+    Case("n=100, m=200,000, committee 2", 100, samples=200_000, committee=2),
 ]
 
+COLUMNS = {
+    "case": 30,
+    "chunk": 8,
+    "labels": 11,
+    "gas/label": 10,
+    "floor": 7,
+    "commit": 7,
+    "reveal": 7,
+    "aggr.": 8,
+    "settle": 7,
+    "calls": 6,
+    "dearest": 12,
+    "tx bytes": 9,
+    "gas/worker": 12,
+    "cost says": 10,
+    "Alg. 3": 9,
+    "times": 7,
+}
 
-def play(chain: Chain, case: Case) -> dict[str, list[int]]:
-    """Play one round; gas of every transaction by function."""
-    accounts = [development_account(index) for index in range(case.workers)]
-    members = [account.address for account in accounts]
-    task = Task(
-        members_root=members_root(members),
-        dataset_hash="0x" + "00" * 32,
-        samples_per_round=case.samples,
-        chunk_samples=case.chunk,
-        classes=case.classes,
-        committee=case.committee,
-        min_workers=case.workers,
-        max_workers=case.workers,
-    )
-    deployment = deploy(chain, accounts[0], task)
-    parties = [Federation(chain, deployment.contract, account) for account in accounts]
-    gas: dict[str, list[int]] = {"deploy": [deployment.gas_used]}
-    for party, member in zip(parties, members, strict=True):
-        receipt = party.register(membership_proof(members, member), task.deposit_wei)
-        gas.setdefault("register", []).append(receipt.gas_used)
-    openings = _openings(parties[0], case, members)
-    for party, member in zip(parties, members, strict=True):
-        labels, counts, salt = openings[member]
-        commitment = wire.commitment(
-            chain.chain_id(), deployment.contract, 1, member, labels, counts, salt
-        )
-        gas.setdefault("commit", []).append(party.commit(commitment).gas_used)
-    for party, member in zip(parties, members, strict=True):
-        gas.setdefault("reveal", []).append(party.reveal(*openings[member]).gas_used)
-    while (duty := due(parties[0])) is not None:
-        performed = perform(parties[0], duty)
-        if performed is not None:
-            gas.setdefault(duty.call, []).append(performed.gas_used)
-    return gas
+LEGEND = f"""
+gas/label  commit, reveal, aggregate and settle of one round, over its places for labels
+floor      the least that the round's calldata costs (EIP-7623), per label
+tx bytes   the largest signed transaction; nodes take 131,072
+cost says  how far `fedserum cost` is off: with other accounts, labels, seeds and salts
+Alg. 3     gas per label as printed, extrapolated: what a sample more costs between {paper.SMALL}
+           and {paper.LARGE} samples, without the cap on a transaction's gas; with a
+           committee, its members are all the workers
+times      Alg. 3 over gas/label"""
 
 
-def _openings(
-    federation: Federation, case: Case, members: list[str]
-) -> dict[str, tuple[bytes, list[int], bytes]]:
-    """Every worker's labels of its chunks, packed, their counts and a salt."""
-    random = np.random.default_rng(0)
-    none = wire.abstain(case.classes)
-    truth = random.integers(case.classes, size=case.samples)
-    sizes = wire.chunk_sizes(case.samples, case.chunk)
-    everyone = assignment.is_everyone(case.workers, case.committee)
-    committees = [
-        set(members) if everyone else set(federation.committee_of(chunk))
-        for chunk in range(len(sizes))
+def measure(case: Case) -> list[str]:
+    """One row of the table.
+
+    Raises:
+        CostError: the contract accepts no chunk size for the case.
+    """
+    fields = {
+        "samples_per_round": case.samples,
+        "chunk_samples": 256,
+        "classes": case.classes,
+        "committee": case.committee,
+        "peering": case.peering,
+        "max_workers": case.workers,
+        "rounds": 2,  # so that settling opens one, as it does in most rounds
+    }
+    with Node(case.workers) as node:
+        priced = cheapest(make_task(**fields), case.abstention, node.why_refused)
+        task = make_task(node.members, **fields | {"chunk_samples": priced.chunk_samples})
+        played = list(play(task, 1, case.abstention, node, node.members, seed=1))
+    inside = [i for i, each in enumerate(played) if each.function in CALLS]
+    total = sum(played[i].gas for i in inside)
+    by_call = [sum(each.gas for each in played if each.function == call) for call in CALLS]
+    predicted = sum(e.gas for e in play(priced, 1, case.abstention) if e.function in CALLS)
+    printed = _algorithm_three(case.committee or case.workers, case.classes, case.abstention)
+    return [
+        case.name,
+        f"{task.chunk_samples:,}",
+        f"{case.labels:,}",
+        f"{total / case.labels:.1f}",
+        f"{sum(node.floors[i] for i in inside) / case.labels:.1f}",
+        *(f"{gas / case.labels:.1f}" for gas in by_call),
+        f"{len(inside):,}",
+        f"{max(played[i].gas for i in inside):,}",
+        f"{max(node.sent_bytes[i] for i in inside):,}",
+        f"{total / case.workers:,.0f}",
+        f"{(predicted - total) / total:+.2%}",
+        f"{printed:,.0f}",
+        f"{printed / (total / case.labels):,.0f}",
     ]
-    found = {}
-    for member in members:
-        guesses = random.integers(case.classes, size=case.samples)
-        labels = np.where(random.random(case.samples) < ACCURACY, truth, guesses)
-        labels[random.random(case.samples) < case.abstention] = none
-        labels = labels.astype(np.uint16)
-        parts, counts, start = [], np.zeros(case.classes, int), 0
-        for size, committee in zip(sizes, committees, strict=True):
-            part, start = labels[start : start + size], start + size
-            if member in committee:
-                parts.append(wire.pack(part, case.classes))
-                counts += wire.count_labels(part, case.classes)
-        found[member] = (b"".join(parts), [int(n) for n in counts], secrets.token_bytes(32))
-    return found
+
+
+@cache
+def _algorithm_three(workers: int, classes: int, abstention: float) -> float:
+    return paper.gas_per_label(workers, classes, abstention)
+
+
+def _line(cells: list[str]) -> str:
+    name, *others = zip(cells, COLUMNS.values(), strict=False)
+    return f"{name[0]:<{name[1]}}" + "".join(f"{cell:>{width}}" for cell, width in others)
 
 
 def main() -> None:
-    """Run every case on a chain of its own and print the table."""
-    log.configure("warning")
-    print(
-        f"{'case':22}{'labels':>9}{'gas/label':>10}{'floor':>7}{'commit':>8}{'reveal':>8}"
-        f"{'aggregate':>10}{'settle':>8}{'calls':>7}{'dearest':>12}"
-    )
+    """Run the cases, each on a chain of its own, and print the table."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--case", metavar="NAME", choices=[case.name for case in CASES])
+    only = parser.parse_args().case
+    print(_line(list(COLUMNS)))
     for case in CASES:
-        require_free(PORT, "PORT in bench/gas.py")
-        options = ["--silent", "--enable-tx-gas-limit", "--accounts", "110", "--port", str(PORT)]
-        chain_process = subprocess.Popen([str(ANVIL), *options])
+        if only not in (None, case.name):
+            continue
         try:
-            chain = Chain(f"http://127.0.0.1:{PORT}", poll_s=0.02)
-            time.sleep(1.0)
-            gas = play(chain, case)
-        finally:
-            chain_process.terminate()
-            chain_process.wait()
-        seats = case.workers
-        if not assignment.is_everyone(case.workers, case.committee):
-            seats = case.committee
-        n_labels = seats * case.samples
-        calls = {name: gas[name] for name in ("commit", "reveal", "aggregate", "settle")}
-        total = sum(map(sum, calls.values()))
-        floor = 2 * 40 * wire.label_bits(case.classes) / 8
-        shares = "".join(
-            f"{sum(spent) / n_labels:>{width}.1f}"
-            for spent, width in zip(calls.values(), (8, 8, 10, 8), strict=True)
-        )
-        dearest = max(max(spent) for spent in calls.values())
-        print(
-            f"{case.name:22}{n_labels:>9,}{total / n_labels:>10.1f}{floor:>7.0f}{shares}"
-            f"{sum(map(len, calls.values())):>7}{dearest:>12,}"
-        )
+            print(_line(measure(case)))
+        except CostError as error:
+            print(_line([case.name, f"refused: {error}"]))
+        sys.stdout.flush()
+    print(LEGEND)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ class RoundError(FedserumError):
     """A round cannot be carried on: missed deadline, exclusion, closed federation."""
 
 
+class CostError(FedserumError):
+    """The contract accepts no task of the size whose cost is asked for."""
+
+
 class AuditError(FedserumError):
     """What the chain says is not what follows from what happened on it.
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eth_abi.abi import decode
+from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -135,6 +135,19 @@ def function_name(data: bytes) -> str:
         if entry["type"] == "function" and _hash(entry)[:4] == data[:4]:
             return str(entry["name"])
     return ""
+
+
+def encode_call(function: str, arguments: Sequence[Any]) -> bytes:
+    """The data of a transaction that calls a contract function."""
+    kind = next(e for e in artifact()[0] if e.get("name") == function and e["type"] == "function")
+    return _hash(kind)[:4] + encode([_type(argument) for argument in kind["inputs"]], arguments)
+
+
+def encode_deployment(task: Sequence[Any]) -> bytes:
+    """The data of a transaction that deploys a federation for a task (``Task.to_abi``)."""
+    abi, code = artifact()
+    kind = next(entry for entry in abi if entry["type"] == "constructor")
+    return bytes.fromhex(code[2:]) + encode([_type(kind["inputs"][0])], [task])
 
 
 def decode_calls(function: str, data: bytes) -> list[dict[str, Any]]:

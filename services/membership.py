@@ -7,6 +7,7 @@ member registers with a proof. The description carries the list; up to 100 membe
 
 import base64
 import binascii
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -40,7 +41,7 @@ def members_root(addresses: list[str]) -> str:
     Raises:
         MembershipError: no member, a malformed address, or one that is listed twice.
     """
-    return "0x" + _tree(_leaves(addresses))[0].hex()
+    return "0x" + _tree(_leaves(tuple(addresses)))[0].hex()
 
 
 def membership_proof(addresses: list[str], address: str) -> list[bytes]:
@@ -49,7 +50,7 @@ def membership_proof(addresses: list[str], address: str) -> list[bytes]:
     Raises:
         MembershipError: it is not on the list, or the list is malformed.
     """
-    leaves = _leaves(addresses)
+    leaves = _leaves(tuple(addresses))
     leaf = _leaf(address) if _is_address(address) else b""
     if leaf not in leaves:
         raise MembershipError(
@@ -82,7 +83,7 @@ def describe(members: list[str], name: str = "", classes: list[str] | None = Non
 
 def description_json(members: list[str], name: str = "", classes: list[str] | None = None) -> str:
     """The description as JSON text, to publish where the task's ``uri`` points."""
-    _leaves(members)
+    _leaves(tuple(members))
     description = Description(
         members=[to_checksum_address(member) for member in members], name=name, classes=classes
     )
@@ -159,7 +160,8 @@ def _short(source: str) -> str:
     return source if len(source) <= 80 else source[:77] + "..."
 
 
-def _leaves(addresses: list[str]) -> list[bytes]:
+@lru_cache(maxsize=2)  # who registers many members asks for each
+def _leaves(addresses: tuple[str, ...]) -> tuple[bytes, ...]:
     """One leaf per address, ascending, as the tree orders them."""
     if not addresses:
         raise MembershipError("the member list is empty; list at least the fewest workers")
@@ -169,7 +171,7 @@ def _leaves(addresses: list[str]) -> list[bytes]:
                 f"{address!r} in the member list is no address; expected 0x and 40 hex digits, in "
                 "lower case or with a correct checksum (EIP-55)"
             )
-    leaves = sorted({_leaf(address) for address in addresses})
+    leaves = tuple(sorted({_leaf(address) for address in addresses}))
     if len(leaves) < len(addresses):
         folded = [address.lower() for address in addresses]
         twice = next(address for address in folded if folded.count(address) > 1)
@@ -186,9 +188,10 @@ def _leaf(address: str) -> bytes:
     return keccak(keccak(to_canonical_address(address).rjust(32, b"\0")))
 
 
-def _tree(leaves: list[bytes]) -> list[bytes]:
+@lru_cache(maxsize=2)
+def _tree(leaves: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """The complete binary tree as an array: root first, children of i at 2i+1 and 2i+2."""
-    tree = [b""] * (len(leaves) - 1) + leaves[::-1]
+    tree = [b""] * (len(leaves) - 1) + list(leaves[::-1])
     for index in range(len(leaves) - 2, -1, -1):
         tree[index] = keccak(b"".join(sorted(tree[2 * index + 1 : 2 * index + 3])))
-    return tree
+    return tuple(tree)

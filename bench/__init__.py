@@ -1,0 +1,1 @@
+"""Measures on a node; no part of the product."""

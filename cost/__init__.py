@@ -1,0 +1,1 @@
+"""What a round will cost, from running the contract's own code: `fedserum cost`."""
