@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {FederationTest} from "./FederationTest.sol";
+import {Plain} from "./Plain.sol";
 import {Vm} from "./Vm.sol";
 
 /// @dev Its ether reaches an account that did not ask for it.
@@ -255,7 +256,8 @@ contract Handler is FederationTest {
         opening = _opening(worker);
         Conduct conduct = _conducts[federation.round()][worker];
         if (conduct == Conduct.Lying) ++opening.labelCount[0];
-        if (conduct == Conduct.Malformed) opening.labels[95] ^= 0x01; // no 4 classes, or padding
+        // Of 4 classes: 5 is neither a class nor ABSTAIN, which padding would have to be.
+        if (conduct == Conduct.Malformed) Plain.setCode(opening.labels, 3, 255, 5);
     }
 
     function _open(address worker) private {

@@ -185,7 +185,10 @@ contract AdvanceTest is FederationTest {
     function test_ClosesWithTooFewRegistered() public {
         _deploy();
         _registerAll(3);
-        _endPhase();
+        vm.warp(federation.deadline());
+        vm.expectEmit(address(federation));
+        emit IFederation.Closed();
+        federation.advance();
         _requirePhase(IFederation.Phase.Closed);
         vm.assertEq(federation.round(), 0);
         vm.assertEq(federation.balanceOf(_worker(0)), 1 ether);

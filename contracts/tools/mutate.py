@@ -37,7 +37,7 @@ FAST = ["--match-path", PLAYED, "--no-match-test", "testFuzz|invariant|TheActors
 SLOW = ["--match-path", PLAYED, "--match-test", "testFuzz|invariant"]
 # A loop that no longer ends is to run out of gas soon.
 SETTINGS = {"FOUNDRY_INVARIANT_RUNS": "4", "FOUNDRY_GAS_LIMIT": "2000000000"}
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 
 OPERATORS = {
     "<": ["<=", ">="],
@@ -358,7 +358,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         benches = [Bench(Path(folder, str(i)), code) for i in range(options.jobs)]
-        if not benches[0].passes(0, FAST):
+        if not benches[0].survives(0):
             sys.exit("the tests fail without a mutant; run `forge build --force` and `forge test`")
         with concurrent.futures.ThreadPoolExecutor(len(benches)) as pool:
 
