@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import MembershipError
+from services.interface import encode_deployment
 from services.membership import (
     MOST_MEMBERS_ON_CHAIN,
     describe,
