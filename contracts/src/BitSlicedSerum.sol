@@ -75,7 +75,7 @@ library BitSlicedSerum {
 
     /// @notice Whether this is the cheaper way to count.
     function isCheaperToCount(uint256 classes) internal pure returns (bool) {
-        return classes <= 128;
+        return classes <= 64;
     }
 
     /// @return planes that a count of so many voters is given, at least three
