@@ -196,7 +196,8 @@ library BitSlicedSerum {
         }
     }
 
-    /// @dev Set the pointers, and make room for the records.
+    /// @dev Set the pointers, and make room for the records. `BitPlanes.tallyFives` counts on masks,
+    /// votes and best in this order.
     function _layOut(Bench memory bench) private pure {
         unchecked {
             uint256 seats = (bench.seats[0] + bench.seats[1]) * ROW;
