@@ -109,7 +109,7 @@ library BitSlicedSerum {
             }
             outcome.majorityVotes = _total(bench, bench.best, bench.planes + 1);
             outcome.globalLabels = _globalLabels(bench);
-            outcome.scores = _scores(bench, members, chunk);
+            outcome.scores = _scores(bench, members, labels.length, chunk);
         }
     }
 
@@ -674,12 +674,14 @@ library BitSlicedSerum {
     function _scores(
         Bench memory bench,
         uint256[] memory members,
+        uint256 size,
         PeerTruthSerum.Chunk memory chunk
     ) private pure returns (int256[] memory scores) {
         unchecked {
-            scores = new int256[](chunk.peerCounts.length);
+            scores = new int256[](size);
             for (uint256 v; v < members.length; ++v) {
-                uint256[] memory counts = chunk.peerCounts[members[v]];
+                uint256 member = members[v];
+                uint256[] memory counts = chunk.peerCounts[chunk.leagues ? member % 2 : member];
                 uint256 total;
                 for (uint256 class; class < counts.length; ++class) {
                     total += counts[class];
@@ -692,7 +694,7 @@ library BitSlicedSerum {
                         / (PeerTruthSerum.WEIGHT_ONE * counts[class]);
                 }
                 uint256 compared = BitPlanes.load(bench.compared + v * WORD);
-                scores[members[v]] = int256(earned) - int256(chunk.penaltyWad * compared);
+                scores[member] = int256(earned) - int256(chunk.penaltyWad * compared);
             }
         }
     }

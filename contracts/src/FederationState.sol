@@ -274,7 +274,7 @@ abstract contract FederationState is IFederation {
         return keccak256(abi.encode(chunk, keccak256(labels)));
     }
 
-    /// @dev Per member and class, how often its peers gave that label in the round: g.
+    /// @dev g; see `PeerTruthSerum.Chunk`.
     function _peerCounts(address[] memory members)
         internal
         view
@@ -283,15 +283,13 @@ abstract contract FederationState is IFederation {
         League[2] storage leagues = _rounds[_round].leagues;
         uint256 classes = _task.classes;
         uint256 most = _mostOfAll();
-        peerCounts = new uint256[][](members.length);
         if (_hasLeagues()) {
-            uint256[] memory counts0 = leagues[0].labelCount.load(classes, most);
-            uint256[] memory counts1 = leagues[1].labelCount.load(classes, most);
-            for (uint256 i; i < members.length; ++i) {
-                peerCounts[i] = i % 2 == 0 ? counts1 : counts0;
-            }
+            peerCounts = new uint256[][](2);
+            peerCounts[0] = leagues[1].labelCount.load(classes, most);
+            peerCounts[1] = leagues[0].labelCount.load(classes, most);
             return peerCounts;
         }
+        peerCounts = new uint256[][](members.length);
         uint256[] memory total = leagues[0].labelCount.load(classes, most);
         for (uint256 i; i < members.length; ++i) {
             Submission storage submission = _rounds[_round].submissions[members[i]];

@@ -90,7 +90,7 @@ library Limits {
     ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 size = _aggregateBytes(members, groups, assigned, bits);
-        uint256 perMember = 20_000 + classes * (leagues ? 450 : 1_400) + _depth(assigned) * 600;
+        uint256 perMember = 20_000 + classes * (leagues ? 200 : 1_400) + _depth(assigned) * 600;
         uint256 execution = 165_000 + members * perMember + classes * 1_100 + 2 * size
             + (BitSlicedSerum.isCheaper(members, classes)
                     ? _slicedGas(members, _blocks(groups), classes, leagues)

@@ -33,7 +33,8 @@ library PeerTruthSerum {
     /// @param penaltyWad β
     /// @param leagues whether a member's peers are the other league (members alternate between the
     /// two) rather than everyone else
-    /// @param peerCounts per member and class, how often its peers gave that label in the round: g
+    /// @param peerCounts per league, or without leagues per member, and per class: how often the peers
+    /// gave that label in the round, g
     struct Chunk {
         uint256 classes;
         uint256 penaltyWad;
@@ -787,7 +788,8 @@ library PeerTruthSerum {
                 for (uint256 i; i < labels.length; ++i) {
                     if (labels[i].length == 0 || (chunk.leagues ? i % 2 : 0) != league) continue;
                     uint256 compared = BitPlanes.load(tally.compared + 32 * seat);
-                    scores[i] = int256(_earned(tally, seat, groups, chunk.peerCounts[i]))
+                    uint256[] memory counts = chunk.peerCounts[chunk.leagues ? league : i];
+                    scores[i] = int256(_earned(tally, seat, groups, counts))
                         - int256(chunk.penaltyWad * compared);
                     ++seat;
                 }

@@ -66,12 +66,13 @@ contract KernelTest {
         chunk.classes = c.classes;
         chunk.penaltyWad = 1e18 + 7;
         chunk.leagues = c.leagues;
-        chunk.peerCounts = new uint256[][](c.members);
+        uint256 rows = c.leagues ? 2 : c.members;
+        chunk.peerCounts = new uint256[][](rows);
         for (uint256 i; i < c.members; ++i) {
             counts[i] = new uint256[](c.classes);
             if ((c.silent >> i) & 1 == 0) (labels[i], counts[i]) = _labels(c, i);
         }
-        for (uint256 i; i < c.members; ++i) {
+        for (uint256 i; i < rows; ++i) {
             chunk.peerCounts[i] = new uint256[](c.classes);
             for (uint256 k; k < c.members; ++k) {
                 if (k == i || (c.leagues && (k + i) % 2 == 0)) continue;

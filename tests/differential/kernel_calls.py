@@ -28,6 +28,14 @@ def place(node: Node) -> None:
     node.set_code(BOTH_WAYS, serums["deployedBytecode"]["object"])
 
 
+def _handed_over(case: Case) -> list[list[int]]:
+    """g as the federation gives it to the kernel: per league, or else per member."""
+    if case.peering == 0:
+        return [case.peer_counts.get(member, []) for member in range(case.members)]
+    found = {member % 2: counts for member, counts in case.peer_counts.items()}
+    return [found.get(league, [0] * case.classes) for league in range(2)]
+
+
 class Calls:
     """Calls that go to the node together."""
 
@@ -39,12 +47,11 @@ class Calls:
 
     def score(self, case: Case, *ways: tuple[str, str]) -> None:
         """Ask for a case's scores and majority, of functions of the same arguments."""
-        none = [0] * case.classes if case.peering else []  # what the federation hands over
         chunk = {
             "classes": case.classes,
             "penaltyWad": case.penalty_wad,
             "leagues": case.peering == 1,
-            "peerCounts": [case.peer_counts.get(i, none) for i in range(case.members)],
+            "peerCounts": _handed_over(case),
         }
         self._add(*ways, labels=case.packed, groups=case.groups, chunk=chunk)
 
