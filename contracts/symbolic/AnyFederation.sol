@@ -11,7 +11,7 @@ contract AnyFederation is Federation {
         uint96 pot;
         uint96[3] balances;
         uint16[3] committed;
-        uint16[3] revealed;
+        bool[3] revealed;
         uint16 commits;
         uint16 reveals;
         uint16 opened;
@@ -44,7 +44,7 @@ contract AnyFederation is Federation {
             worker.balance = state.balances[i];
             worker.index = i;
             worker.committed = state.committed[i];
-            worker.revealed = state.revealed[i];
+            current.submissions[workers[i]].hasRevealed = state.revealed[i];
             current.submissions[workers[i]].samples = 1;
             current.submissions[workers[i]].score = int128(uint128(uint16(i)));
         }
