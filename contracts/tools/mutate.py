@@ -70,8 +70,6 @@ NAMES = {
     "samplesPerRound": "chunkSamples",
     "commits": "reveals",
     "reveals": "commits",
-    "committed": "revealed",
-    "revealed": "committed",
     "majorityVotes": "votes",
     "pool": "rates",
     "rates": "pool",
