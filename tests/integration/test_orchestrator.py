@@ -448,7 +448,8 @@ def test_it_answers_before_the_chain_does(prepare: Prepare) -> None:
     assert answer.headers["retry-after"]
     is_problem(process.get("/federation"), 503)
     command = [ROOT / "node_modules/.bin/anvil", "--silent", "--port", str(port)]
-    with subprocess.Popen(command) as node:
+    # npm's launcher runs anvil as its child, so signals go to both
+    with subprocess.Popen(command, start_new_session=True) as node:
         try:
             late = Node(f"http://127.0.0.1:{port}", node)
             until = time.monotonic() + 20
@@ -458,12 +459,12 @@ def test_it_answers_before_the_chain_does(prepare: Prepare) -> None:
                     late.set_balance(deployer.address, 10**20)
                     break
             process.wait_for("/ready", lambda found: found.status_code == 200)
-            node.send_signal(signal.SIGSTOP)
+            os.killpg(node.pid, signal.SIGSTOP)
             process.wait_for("/health", lambda found: found.status_code == 200)
             with httpx.stream("GET", process.url + "/events", timeout=5):
                 assert process.stop() < 5  # a request to the chain waits longer
         finally:
-            node.kill()
+            os.killpg(node.pid, signal.SIGKILL)
 
 
 def test_a_port_in_use_ends_it(node: Node, prepare: Prepare) -> None:
