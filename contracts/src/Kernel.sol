@@ -15,8 +15,11 @@ contract Kernel {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        return BitSlicedSerum.isCheaper(labels.length, chunk.classes)
-            ? BitSlicedSerum.score(labels, groups, chunk)
+        (bool isUniform, uint256 labelled) = BitSlicedSerum.compareLabelled(
+            labels, groups, PackedLabels.labelBits(chunk.classes)
+        );
+        return isUniform
+            ? BitSlicedSerum.score(labels, groups, labelled, chunk)
             : PeerTruthSerum.score(labels, groups, chunk);
     }
 
@@ -26,8 +29,6 @@ contract Kernel {
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return BitSlicedSerum.isCheaperToCount(classes)
-            ? BitSlicedSerum.count(labels, bits, classes)
-            : PackedLabels.count(labels, bits, classes);
+        return PackedLabels.count(labels, bits, classes);
     }
 }
