@@ -64,9 +64,7 @@ contract Federation is FederationState {
             _requireOpen(Phase.Commit);
             if (_round == 1) revert CannotLeaveRoundOne();
             if (refund == 0) revert NotOnRoster(_round, msg.sender);
-            if (worker.committed == _round) {
-                revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
-            }
+            _requireNotCommitted();
         }
 
         // Effect:
@@ -75,7 +73,7 @@ contract Federation is FederationState {
         if (_phase == Phase.Registration) {
             _dropFromRoster(worker.index);
         } else {
-            ++_rounds[_round].left;
+            ++_left;
             _endCommitIfComplete();
         }
 
@@ -89,18 +87,13 @@ contract Federation is FederationState {
     function commit(bytes32 commitment) external {
         // Check:
         _requireOpen(Phase.Commit);
-        Worker storage worker = _workers[msg.sender];
-        Round storage current = _rounds[_round];
         if (commitment == 0) revert EmptyCommitment();
-        if (worker.committed == _round) {
-            revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
-        }
-        if (worker.balance == 0) revert NotOnRoster(_round, msg.sender);
+        _requireNotCommitted();
+        if (_workers[msg.sender].balance == 0) revert NotOnRoster(_round, msg.sender);
 
         // Effect:
-        worker.committed = _round;
-        current.submissions[msg.sender].commitment = commitment;
-        ++current.leagues[_leagueAt(_positionOf(worker))].commits;
+        _rounds[_round].submissions[msg.sender].commitment = commitment;
+        ++_commits;
         emit Committed(_round, msg.sender, commitment);
         _endCommitIfComplete();
     }
@@ -112,8 +105,8 @@ contract Federation is FederationState {
         Worker storage worker = _workers[msg.sender];
         Submission storage submission = _rounds[_round].submissions[msg.sender];
         if (worker.excluded) revert WorkerExcluded(msg.sender);
-        if (worker.committed != _round) revert NotCommitted(_round, msg.sender);
-        if (submission.hasRevealed) revert AlreadyRevealed(_round, msg.sender);
+        if (submission.commitment == 0) revert NotCommitted(_round, msg.sender);
+        if (_isRevealed(submission)) revert AlreadyRevealed(_round, msg.sender);
         uint256 classes = _task.classes;
         if (labelCount.length != classes) {
             revert WrongLabelCountLength(classes, labelCount.length);
@@ -132,18 +125,12 @@ contract Federation is FederationState {
 
         // Effect:
         if (isCounted) {
-            uint256 league = _leagueAt(position);
-            submission.labelsRoot = labelsRoot;
-            submission.samples = uint32(samples);
-            submission.league = uint8(league);
-            submission.hasRevealed = true;
-            submission.labelCount.store(counts, _mostOwn());
-            _bookReveal(_rounds[_round].leagues[league], counts);
+            _book(submission, position, samples, labelsRoot, counts);
             emit Revealed(_round, msg.sender, labelCount, labels);
         } else {
             _pot += _slash(msg.sender, SlashReason.WrongLabelCount);
         }
-        if (++_rounds[_round].opened == _commits(_rounds[_round])) _endReveal();
+        if (++_opened == _commits) _endReveal();
     }
 
     // ------------------------------------------------------------- aggregation and settlement
@@ -155,13 +142,14 @@ contract Federation is FederationState {
         // Check:
         _requireOpen(Phase.Aggregate);
         Round storage current = _rounds[_round];
-        address[] memory members = committeeOf(chunk);
+        uint256[] memory positions = _positionsOf(chunk);
+        uint256 members = positions.length;
         if (current.globalLabelsHash[chunk] != 0) revert AlreadyAggregated(_round, chunk);
-        if (labels.length != members.length || proofs.length != members.length) {
-            revert WrongEntryCount(members.length, labels.length, proofs.length);
+        if (labels.length != members || proofs.length != members) {
+            revert WrongEntryCount(members, labels.length, proofs.length);
         }
-        for (uint256 i; i < members.length; ++i) {
-            _checkEntry(chunk, members[i], labels[i], proofs[i]);
+        for (uint256 i; i < members; ++i) {
+            _checkEntry(current, chunk, positions[i], labels[i], proofs[i]);
         }
 
         // Effect:
@@ -173,15 +161,15 @@ contract Federation is FederationState {
                 classes: _task.classes,
                 penaltyWad: _task.penaltyWad,
                 leagues: _hasLeagues(),
-                peerCounts: _peerCounts(members)
+                peerCounts: _peerCounts(positions)
             })
             );
-        for (uint256 i; i < members.length; ++i) {
+        for (uint256 i; i < members; ++i) {
             if (labels[i].length == 0) continue;
-            current.submissions[members[i]].score += int128(outcome.scores[i]);
+            current.tallies[positions[i]] += 2 * int128(outcome.scores[i]);
         }
-        current.majorityVotes += uint128(outcome.majorityVotes);
-        current.votes += uint128(outcome.votes);
+        current.majorityVotes += uint64(outcome.majorityVotes);
+        current.votes += uint64(outcome.votes);
         current.globalLabelsHash[chunk] = keccak256(outcome.globalLabels);
         ++current.aggregatedChunks;
         emit ChunkAggregated(_round, chunk, msg.sender, outcome.globalLabels);
@@ -271,6 +259,7 @@ contract Federation is FederationState {
             else ++i;
         }
         ++_round;
+        (_left, _commits, _opened, _reveals0, _reveals1) = (0, 0, 0, 0, 0);
         Round storage next = _rounds[_round];
         next.seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
         next.scaleWad = _round == 1
@@ -281,13 +270,11 @@ contract Federation is FederationState {
     }
 
     function _endCommitIfComplete() private {
-        Round storage current = _rounds[_round];
-        if (_commits(current) + current.left == _rosterLength) _endCommit();
+        if (_commits + _left == _rosterLength) _endCommit();
     }
 
     function _endCommit() private {
-        League[2] storage leagues = _rounds[_round].leagues;
-        if (!_isEnough(leagues[0].commits, leagues[1].commits)) {
+        if (!_isEnoughCommitted()) {
             _voidRound();
             return;
         }
@@ -296,8 +283,7 @@ contract Federation is FederationState {
     }
 
     function _endReveal() private {
-        League[2] storage leagues = _rounds[_round].leagues;
-        if (!_isEnough(leagues[0].reveals, leagues[1].reveals)) {
+        if (!_isEnoughRevealed()) {
             _voidRound();
             return;
         }
@@ -308,13 +294,13 @@ contract Federation is FederationState {
     /// @dev Nobody is paid; who did not commit pays its stake, or idlers could void rounds for free.
     function _voidRound() private {
         uint256 idle;
-        uint256 cap = _stakeCap(_rounds[_round]);
+        Round storage current = _rounds[_round];
+        uint256 cap = _stakeCap(current);
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
             Worker storage worker = _workers[workers[i]];
-            if (worker.committed == _round) continue;
             uint256 stake = Math.min(worker.balance, cap);
-            if (stake == 0) continue;
+            if (stake == 0 || current.submissions[workers[i]].commitment != 0) continue;
             worker.balance -= uint128(stake);
             idle += stake;
         }
@@ -402,30 +388,46 @@ contract Federation is FederationState {
         return Kernel(address(uint160(uint256(hash))));
     }
 
-    function _bookReveal(League storage league, uint256[] memory counts) private {
-        uint256[] memory sum = league.labelCount.load(counts.length, _mostOfAll());
-        for (uint256 class; class < counts.length; ++class) {
-            sum[class] += counts[class];
-        }
-        league.labelCount.store(sum, _mostOfAll());
-        ++league.reveals;
+    function _requireNotCommitted() private view {
+        bytes32 commitment = commitmentOf(_round, msg.sender);
+        if (commitment != 0) revert AlreadyCommitted(_round, msg.sender, commitment);
+    }
+
+    /// @dev What is to be remembered of a reveal.
+    function _book(
+        Submission storage submission,
+        uint256 position,
+        uint256 samples,
+        bytes32 labelsRoot,
+        uint256[] memory counts
+    ) private {
+        uint256[] memory own = PackedCounts.pack(counts, _mostOwn(), HEAD_BITS);
+        own[0] |= _headOf(samples, position);
+        submission.labelCount.store(own);
+        Round storage current = _rounds[_round];
+        current.labelsRoots[position] = labelsRoot;
+        current.tallies[position] = 1;
+        uint256 league = _leagueAt(position);
+        current.leagues[league].labelCount.add(PackedCounts.pack(counts, _mostOfAll(), 0));
+        if (league == 0) ++_reveals0;
+        else ++_reveals1;
     }
 
     function _checkEntry(
+        Round storage current,
         uint256 chunk,
-        address worker,
+        uint256 position,
         bytes calldata labels,
         bytes32[] calldata proof
     ) private view {
-        Submission storage submission = _rounds[_round].submissions[worker];
-        if (!submission.hasRevealed) {
-            if (labels.length > 0) revert UnexpectedLabels(chunk, worker);
+        if (current.tallies[position] == 0) {
+            if (labels.length > 0) revert UnexpectedLabels(chunk, _workerAt(position));
             return;
         }
-        if (labels.length == 0) revert MissingLabels(chunk, worker);
-        bytes32 labelsRoot = submission.labelsRoot;
+        if (labels.length == 0) revert MissingLabels(chunk, _workerAt(position));
+        bytes32 labelsRoot = current.labelsRoots[position];
         if (!MerkleProof.verifyCalldata(proof, labelsRoot, _leaf(chunk, labels))) {
-            revert LabelsNotRevealed(chunk, worker, labelsRoot);
+            revert LabelsNotRevealed(chunk, _workerAt(position), labelsRoot);
         }
     }
 
@@ -461,7 +463,8 @@ contract Federation is FederationState {
             uint256 credit = sums[leagues[i]] == 0 ? stake : reward;
             if (credit != stake) worker.balance = uint128(balance - stake + credit);
             left -= credit;
-            emit Rewarded(_round, workers[i], current.submissions[workers[i]].score, reward);
+            int256 score = _scoreOf(current, current.submissions[workers[i]]);
+            emit Rewarded(_round, workers[i], score, reward);
         }
         for (uint256 league; league < 2; ++league) {
             current.leagues[league].pool = uint128(pools[league]);
@@ -478,7 +481,9 @@ contract Federation is FederationState {
         returns (uint256 league, uint256 rate)
     {
         Submission storage submission = current.submissions[account];
-        if (submission.hasRevealed) return (submission.league, _rate(submission));
+        if (_isRevealed(submission)) {
+            return (_leagueAt(_positionIn(submission)), _rate(current, submission));
+        }
         return (_leagueAt(_positionOf(_workers[account])), 0);
     }
 
@@ -488,9 +493,9 @@ contract Federation is FederationState {
         Round storage current = _rounds[_round];
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
-            Worker storage worker = _workers[workers[i]];
-            if (worker.committed != _round || worker.excluded) continue;
-            if (current.submissions[workers[i]].hasRevealed) continue;
+            if (_workers[workers[i]].balance == 0) continue; // has left or was slashed
+            Submission storage submission = current.submissions[workers[i]];
+            if (_isRevealed(submission) || submission.commitment == 0) continue;
             slashed += _slash(workers[i], SlashReason.Withheld);
         }
         _pot += uint128(slashed);

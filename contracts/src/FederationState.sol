@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
 import {Limits} from "./Limits.sol";
 import {PackedCounts} from "./PackedCounts.sol";
@@ -17,24 +18,22 @@ abstract contract FederationState is IFederation {
 
     uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
     uint256 internal constant WAD = 1e18;
+    /// @dev Length of arrays that have a place per worker: MAX_WORKERS or more. Places that nobody
+    /// takes cost nothing, and unlike a mapping's they need no hash.
+    uint256 private constant PLACES = 1024;
+    /// @dev What a submission keeps in front of its label count.
+    uint256 internal constant HEAD_BITS = 64;
 
     /// @param index place in the roster; stale once the worker is off it
-    /// @param committed last round in which it committed
     struct Worker {
         uint128 balance;
         uint16 index;
-        uint16 committed;
         bool excluded;
     }
 
-    /// @param samples how many samples the worker was assigned, s
+    /// @param labelCount its head, 0 without reveal, says what `_isRevealed` and what is below it tell
     struct Submission {
         bytes32 commitment;
-        bytes32 labelsRoot;
-        int128 score;
-        uint32 samples;
-        uint8 league;
-        bool hasRevealed;
         PackedCounts.Counts labelCount;
     }
 
@@ -44,37 +43,47 @@ abstract contract FederationState is IFederation {
     struct League {
         uint128 pool;
         uint128 rates;
-        uint16 commits;
-        uint16 reveals;
         PackedCounts.Counts labelCount;
     }
 
+    /// @dev What `aggregate` needs of a member is found by its ring position, without its address.
     /// @param scaleWad the round's λ
-    /// @param left workers that left during the round
-    /// @param opened commitments that were revealed or slashed
+    /// @param tallies per ring position, score · 2 + 1; 0 without reveal
+    /// @param labelsRoots per ring position
     struct Round {
         bytes32 seed;
-        uint128 majorityVotes;
-        uint128 votes;
         uint64 scaleWad;
-        uint16 left;
-        uint16 opened;
+        uint64 majorityVotes;
+        uint64 votes;
         uint32 aggregatedChunks;
         League[2] leagues;
         mapping(address worker => Submission) submissions;
         mapping(uint256 chunk => bytes32) globalLabelsHash;
+        int128[PLACES] tallies;
+        bytes32[PLACES] labelsRoots;
     }
 
     Task internal _task;
+
+    // One word of storage, which almost every call reads and writes; the counters are of this round.
     Phase internal _phase;
     uint16 internal _round;
     uint64 internal _deadline;
-    uint128 internal _pot;
     /// @dev How many entries of `_roster` count; those behind them are gone.
     uint16 internal _rosterLength;
-    mapping(uint256 index => address) internal _roster;
+    /// @dev Workers that left during the round.
+    uint16 internal _left;
+    uint16 internal _commits;
+    /// @dev Commitments that were revealed or slashed.
+    uint16 internal _opened;
+    /// @dev Reveals by league.
+    uint16 internal _reveals0;
+    uint16 internal _reveals1;
+
+    uint128 internal _pot;
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
+    address[PLACES] internal _roster;
 
     // ---------------------------------------------------------------------------------- views
 
@@ -107,10 +116,8 @@ abstract contract FederationState is IFederation {
     }
 
     /// @inheritdoc IFederation
-    function committeeOf(uint256 chunk) public view returns (address[] memory members) {
-        if (_round == 0) revert NoRound();
-        if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
-        uint256[] memory positions = Assignment.members(chunk, _rosterLength, _task.committee);
+    function committeeOf(uint256 chunk) external view returns (address[] memory members) {
+        uint256[] memory positions = _positionsOf(chunk);
         members = new address[](positions.length);
         for (uint256 i; i < positions.length; ++i) {
             members[i] = _workerAt(positions[i]);
@@ -160,8 +167,8 @@ abstract contract FederationState is IFederation {
         returns (uint32[] memory labelCount)
     {
         Submission storage submission = _rounds[round_].submissions[worker];
-        if (!submission.hasRevealed) return labelCount;
-        uint256[] memory counts = submission.labelCount.load(_task.classes, _mostOwn());
+        if (!_isRevealed(submission)) return labelCount;
+        uint256[] memory counts = _ownCounts(submission);
         labelCount = new uint32[](counts.length);
         for (uint256 class; class < counts.length; ++class) {
             labelCount[class] = uint32(counts[class]);
@@ -170,19 +177,23 @@ abstract contract FederationState is IFederation {
 
     /// @inheritdoc IFederation
     function scoreOf(uint256 round_, address worker) external view returns (int256) {
-        return _rounds[round_].submissions[worker].score;
+        Round storage past = _rounds[round_];
+        return _scoreOf(past, past.submissions[worker]);
     }
 
     /// @inheritdoc IFederation
     function rewardOf(uint256 round_, address worker) external view returns (uint256) {
-        Submission storage submission = _rounds[round_].submissions[worker];
-        League storage league = _rounds[round_].leagues[submission.league];
-        return _share(league.pool, league.rates, _rate(submission));
+        Round storage past = _rounds[round_];
+        Submission storage submission = past.submissions[worker];
+        League storage league = past.leagues[_leagueAt(_positionIn(submission))];
+        return _share(league.pool, league.rates, _rate(past, submission));
     }
 
     /// @inheritdoc IFederation
     function labelsRootOf(uint256 round_, address worker) external view returns (bytes32) {
-        return _rounds[round_].submissions[worker].labelsRoot;
+        Submission storage submission = _rounds[round_].submissions[worker];
+        if (!_isRevealed(submission)) return 0;
+        return _rounds[round_].labelsRoots[_positionIn(submission)];
     }
 
     /// @inheritdoc IFederation
@@ -204,7 +215,7 @@ abstract contract FederationState is IFederation {
                 address(this),
                 round_,
                 worker,
-                keccak256(labels),
+                EfficientHashLib.hashCalldata(labels),
                 keccak256(abi.encodePacked(labelCount)),
                 salt
             )
@@ -229,14 +240,66 @@ abstract contract FederationState is IFederation {
         return Assignment.ringPosition(_rounds[_round].seed, _rosterLength, worker.index);
     }
 
-    function _commits(Round storage current) internal view returns (uint256) {
-        return uint256(current.leagues[0].commits) + current.leagues[1].commits;
+    /// @dev Ring positions of the chunk's members, in committee order.
+    function _positionsOf(uint256 chunk) internal view returns (uint256[] memory) {
+        if (_round == 0) revert NoRound();
+        if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
+        return Assignment.members(chunk, _rosterLength, _task.committee);
     }
 
-    /// @dev Whether a round with that many takers per league can pay.
-    function _isEnough(uint256 inLeague0, uint256 inLeague1) internal view returns (bool) {
-        if (_hasLeagues() && (inLeague0 == 0 || inLeague1 == 0)) return false;
-        return inLeague0 + inLeague1 >= _task.minWorkers;
+    /// @dev Whether a round with these commits can pay.
+    function _isEnoughCommitted() internal view returns (bool) {
+        if (_commits < _task.minWorkers) return false;
+        if (!_hasLeagues() || _commits > (_rosterLength + 1) / 2) return true; // too many for one
+        return _hasCommits(0) && _hasCommits(1);
+    }
+
+    /// @dev A commit does not say in which league it is: it would have to find its ring position.
+    function _hasCommits(uint256 league) private view returns (bool) {
+        for (uint256 position = league; position < _rosterLength; position += 2) {
+            if (commitmentOf(_round, _workerAt(position)) != 0) return true;
+        }
+        return false;
+    }
+
+    /// @dev Whether a round with these reveals can pay.
+    function _isEnoughRevealed() internal view returns (bool) {
+        if (_hasLeagues() && (_reveals0 == 0 || _reveals1 == 0)) return false;
+        return _reveals0 + _reveals1 >= _task.minWorkers;
+    }
+
+    // ------------------------------------------------------------------------------- submissions
+
+    /// @dev samples, ring position, and a 1 that says that there is a reveal.
+    function _headOf(uint256 samples, uint256 position) internal pure returns (uint256) {
+        return (samples << 32) | (position << 1) | 1;
+    }
+
+    function _isRevealed(Submission storage submission) internal view returns (bool) {
+        return submission.labelCount.first & 1 == 1;
+    }
+
+    /// @return the ring position that the worker had
+    function _positionIn(Submission storage submission) internal view returns (uint256) {
+        return uint32(submission.labelCount.first) >> 1;
+    }
+
+    /// @return how many samples the worker was assigned, s
+    function _samplesOf(Submission storage submission) internal view returns (uint256) {
+        return uint64(submission.labelCount.first) >> 32;
+    }
+
+    function _ownCounts(Submission storage submission) internal view returns (uint256[] memory) {
+        return submission.labelCount.load(_task.classes, _mostOwn(), HEAD_BITS);
+    }
+
+    function _scoreOf(Round storage current, Submission storage submission)
+        internal
+        view
+        returns (int256)
+    {
+        if (!_isRevealed(submission)) return 0;
+        return current.tallies[_positionIn(submission)] >> 1;
     }
 
     // ------------------------------------------------------------------------------------ labels
@@ -271,30 +334,29 @@ abstract contract FederationState is IFederation {
     }
 
     function _leaf(uint256 chunk, bytes calldata labels) internal pure returns (bytes32) {
-        return keccak256(abi.encode(chunk, keccak256(labels)));
+        return EfficientHashLib.hash(bytes32(chunk), EfficientHashLib.hashCalldata(labels));
     }
 
     /// @dev g; see `PeerTruthSerum.Chunk`.
-    function _peerCounts(address[] memory members)
+    function _peerCounts(uint256[] memory positions)
         internal
         view
         returns (uint256[][] memory peerCounts)
     {
-        League[2] storage leagues = _rounds[_round].leagues;
+        Round storage current = _rounds[_round];
         uint256 classes = _task.classes;
         uint256 most = _mostOfAll();
         if (_hasLeagues()) {
             peerCounts = new uint256[][](2);
-            peerCounts[0] = leagues[1].labelCount.load(classes, most);
-            peerCounts[1] = leagues[0].labelCount.load(classes, most);
+            peerCounts[0] = current.leagues[1].labelCount.load(classes, most, 0);
+            peerCounts[1] = current.leagues[0].labelCount.load(classes, most, 0);
             return peerCounts;
         }
-        peerCounts = new uint256[][](members.length);
-        uint256[] memory total = leagues[0].labelCount.load(classes, most);
-        for (uint256 i; i < members.length; ++i) {
-            Submission storage submission = _rounds[_round].submissions[members[i]];
-            if (!submission.hasRevealed) continue;
-            uint256[] memory own = submission.labelCount.load(classes, _mostOwn());
+        peerCounts = new uint256[][](positions.length);
+        uint256[] memory total = current.leagues[0].labelCount.load(classes, most, 0);
+        for (uint256 i; i < positions.length; ++i) {
+            if (current.tallies[positions[i]] == 0) continue;
+            uint256[] memory own = _ownCounts(current.submissions[_workerAt(positions[i])]);
             for (uint256 class; class < classes; ++class) {
                 own[class] = total[class] - own[class];
             }
@@ -319,9 +381,13 @@ abstract contract FederationState is IFederation {
     }
 
     /// @dev Score per assigned sample, at least 0; 0 without reveal.
-    function _rate(Submission storage submission) internal view returns (uint256) {
-        int256 score = submission.score;
-        return score > 0 ? uint256(score) / submission.samples : 0;
+    function _rate(Round storage current, Submission storage submission)
+        internal
+        view
+        returns (uint256)
+    {
+        int256 score = _scoreOf(current, submission);
+        return score > 0 ? uint256(score) / _samplesOf(submission) : 0;
     }
 
     /// @dev ⌊pool · rate / Σ rates⌋; 0 where stakes go back.

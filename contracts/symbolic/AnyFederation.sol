@@ -10,7 +10,7 @@ contract AnyFederation is Federation {
         uint64 deadline;
         uint96 pot;
         uint96[3] balances;
-        uint16[3] committed;
+        bool[3] committed;
         bool[3] revealed;
         uint16 commits;
         uint16 reveals;
@@ -34,19 +34,19 @@ contract AnyFederation is Federation {
         current.seed = keccak256("seed");
         current.scaleWad = _task.rewardScaleWad;
         current.aggregatedChunks = 1;
-        current.left = state.left;
-        current.opened = state.opened;
-        current.leagues[0].commits = state.commits;
-        current.leagues[0].reveals = state.reveals;
+        _left = state.left;
+        _opened = state.opened;
+        _commits = state.commits;
+        _reveals0 = state.reveals;
         for (uint16 i; i < 3; ++i) {
             _roster[i] = workers[i];
             Worker storage worker = _workers[workers[i]];
             worker.balance = state.balances[i];
             worker.index = i;
-            worker.committed = state.committed[i];
-            current.submissions[workers[i]].hasRevealed = state.revealed[i];
-            current.submissions[workers[i]].samples = 1;
-            current.submissions[workers[i]].score = int128(uint128(uint16(i)));
+            Submission storage submission = current.submissions[workers[i]];
+            submission.commitment = state.committed[i] ? bytes32("commitment") : bytes32(0);
+            if (state.revealed[i]) submission.labelCount.first = _headOf(1, i);
+            current.tallies[i] = 2 * int128(uint128(i)) + 1;
         }
     }
 }
