@@ -19,6 +19,16 @@ import {IFederation} from "./interfaces/IFederation.sol";
 contract Federation is FederationState {
     using PackedCounts for PackedCounts.Counts;
 
+    /// @dev Where an active worker stands when a round is settled.
+    /// @param rate score per assigned sample, at least 0
+    struct Standing {
+        uint256 balance;
+        uint256 stake;
+        uint256 league;
+        int256 score;
+        uint256 rate;
+    }
+
     /// @dev How long an aggregation may last before the round is void.
     uint256 private constant AGGREGATE_SECONDS = 30 days;
 
@@ -26,7 +36,7 @@ contract Federation is FederationState {
         Limits.requireValid(task_);
         new Kernel();
         _task = task_;
-        _deadline = uint64(block.timestamp + task_.registrationSeconds);
+        _deadline = uint40(block.timestamp + task_.registrationSeconds);
     }
 
     // --------------------------------------------------------------------------- registration
@@ -73,7 +83,7 @@ contract Federation is FederationState {
         if (_phase == Phase.Registration) {
             _dropFromRoster(worker.index);
         } else {
-            ++_left;
+            --_awaited;
             _endCommitIfComplete();
         }
 
@@ -93,7 +103,8 @@ contract Federation is FederationState {
 
         // Effect:
         _rounds[_round].submissions[msg.sender].commitment = commitment;
-        ++_commits;
+        --_awaited;
+        ++_takers;
         emit Committed(_round, msg.sender, commitment);
         _endCommitIfComplete();
     }
@@ -106,7 +117,7 @@ contract Federation is FederationState {
         Submission storage submission = _rounds[_round].submissions[msg.sender];
         if (worker.excluded) revert WorkerExcluded(msg.sender);
         if (submission.commitment == 0) revert NotCommitted(_round, msg.sender);
-        if (_isRevealed(submission)) revert AlreadyRevealed(_round, msg.sender);
+        if (_isRevealed(submission.labelCount.first)) revert AlreadyRevealed(_round, msg.sender);
         uint256 classes = _task.classes;
         if (labelCount.length != classes) {
             revert WrongLabelCountLength(classes, labelCount.length);
@@ -130,7 +141,7 @@ contract Federation is FederationState {
         } else {
             _pot += _slash(msg.sender, SlashReason.WrongLabelCount);
         }
-        if (++_opened == _commits) _endReveal();
+        if (--_awaited == 0) _endReveal();
     }
 
     // ------------------------------------------------------------- aggregation and settlement
@@ -165,8 +176,7 @@ contract Federation is FederationState {
             })
             );
         for (uint256 i; i < members; ++i) {
-            if (labels[i].length == 0) continue;
-            current.tallies[positions[i]] += 2 * int128(outcome.scores[i]);
+            current.tallies[positions[i]] += 2 * int128(outcome.scores[i]); // 0 without labels
         }
         current.majorityVotes += uint64(outcome.majorityVotes);
         current.votes += uint64(outcome.votes);
@@ -244,7 +254,7 @@ contract Federation is FederationState {
 
     function _enter(Phase next, uint256 lengthSeconds) private {
         _phase = next;
-        _deadline = uint64(block.timestamp + lengthSeconds);
+        _deadline = uint40(block.timestamp + lengthSeconds);
     }
 
     /// @dev Start the next round, or close: after the last round, or with too few workers left.
@@ -259,7 +269,7 @@ contract Federation is FederationState {
             else ++i;
         }
         ++_round;
-        (_left, _commits, _opened, _reveals0, _reveals1) = (0, 0, 0, 0, 0);
+        (_awaited, _takers, _leaguesRevealed) = (_rosterLength, 0, 0);
         Round storage next = _rounds[_round];
         next.seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
         next.scaleWad = _round == 1
@@ -270,7 +280,7 @@ contract Federation is FederationState {
     }
 
     function _endCommitIfComplete() private {
-        if (_commits + _left == _rosterLength) _endCommit();
+        if (_awaited == 0) _endCommit();
     }
 
     function _endCommit() private {
@@ -278,6 +288,7 @@ contract Federation is FederationState {
             _voidRound();
             return;
         }
+        (_awaited, _takers) = (_takers, 0);
         _enter(Phase.Reveal, _task.revealSeconds);
         emit RevealOpened(_round, _deadline);
     }
@@ -409,8 +420,8 @@ contract Federation is FederationState {
         current.tallies[position] = 1;
         uint256 league = _leagueAt(position);
         current.leagues[league].labelCount.add(PackedCounts.pack(counts, _mostOfAll(), 0));
-        if (league == 0) ++_reveals0;
-        else ++_reveals1;
+        _leaguesRevealed |= uint8(1 << league);
+        ++_takers;
     }
 
     function _checkEntry(
@@ -437,34 +448,35 @@ contract Federation is FederationState {
     /// @return total Σ stakes + pot
     function _shareOut(Round storage current) private returns (uint256 total) {
         address[] memory workers = roster();
-        uint256[] memory rates = new uint256[](workers.length);
-        uint256[] memory leagues = new uint256[](workers.length);
+        Standing[] memory standings = new Standing[](workers.length);
         uint256[2] memory pools;
         uint256[2] memory sums;
         if (_hasLeagues()) pools[0] = _pot / 2;
         pools[_hasLeagues() ? 1 : 0] = _pot - pools[0];
         uint256 cap = _stakeCap(current);
         for (uint256 i; i < workers.length; ++i) {
-            uint256 balance = _workers[workers[i]].balance;
-            if (balance == 0) continue;
-            (leagues[i], rates[i]) = _standing(current, workers[i]);
-            pools[leagues[i]] += Math.min(balance, cap);
-            sums[leagues[i]] += rates[i];
+            Standing memory its = standings[i];
+            its.balance = _workers[workers[i]].balance;
+            if (its.balance == 0) continue;
+            its.stake = Math.min(its.balance, cap);
+            _judge(current, workers[i], its);
+            pools[its.league] += its.stake;
+            sums[its.league] += its.rate;
         }
 
         total = pools[0] + pools[1];
         uint256 left = total;
         for (uint256 i; i < workers.length; ++i) {
-            Worker storage worker = _workers[workers[i]];
-            uint256 balance = worker.balance;
-            if (balance == 0) continue;
-            uint256 stake = Math.min(balance, cap);
-            uint256 reward = _share(pools[leagues[i]], sums[leagues[i]], rates[i]);
-            uint256 credit = sums[leagues[i]] == 0 ? stake : reward;
-            if (credit != stake) worker.balance = uint128(balance - stake + credit);
+            Standing memory its = standings[i];
+            if (its.balance == 0) continue;
+            uint256 sum = sums[its.league];
+            uint256 reward = _share(pools[its.league], sum, its.rate);
+            uint256 credit = sum == 0 ? its.stake : reward;
+            if (credit != its.stake) {
+                _workers[workers[i]].balance = uint128(its.balance - its.stake + credit);
+            }
             left -= credit;
-            int256 score = _scoreOf(current, current.submissions[workers[i]]);
-            emit Rewarded(_round, workers[i], score, reward);
+            emit Rewarded(_round, workers[i], its.score, reward);
         }
         for (uint256 league; league < 2; ++league) {
             current.leagues[league].pool = uint128(pools[league]);
@@ -473,18 +485,16 @@ contract Federation is FederationState {
         _pot = uint128(left);
     }
 
-    /// @return league the league that the worker is booked in
-    /// @return rate its score per assigned sample, at least 0; 0 without reveal
-    function _standing(Round storage current, address account)
-        private
-        view
-        returns (uint256 league, uint256 rate)
-    {
-        Submission storage submission = current.submissions[account];
-        if (_isRevealed(submission)) {
-            return (_leagueAt(_positionIn(submission)), _rate(current, submission));
+    /// @dev The league that the worker is booked in, its score and its rate.
+    function _judge(Round storage current, address account, Standing memory its) private view {
+        uint256 head = current.submissions[account].labelCount.first;
+        if (_isRevealed(head)) {
+            its.league = _leagueAt(_positionIn(head));
+            its.score = _scoreOf(current, head);
+            its.rate = _rate(head, its.score);
+        } else {
+            its.league = _leagueAt(_positionOf(_workers[account]));
         }
-        return (_leagueAt(_positionOf(_workers[account])), 0);
     }
 
     /// @dev Slash everybody who committed and did not reveal.
@@ -495,7 +505,7 @@ contract Federation is FederationState {
         for (uint256 i; i < workers.length; ++i) {
             if (_workers[workers[i]].balance == 0) continue; // has left or was slashed
             Submission storage submission = current.submissions[workers[i]];
-            if (_isRevealed(submission) || submission.commitment == 0) continue;
+            if (_isRevealed(submission.labelCount.first) || submission.commitment == 0) continue;
             slashed += _slash(workers[i], SlashReason.Withheld);
         }
         _pot += uint128(slashed);

@@ -65,22 +65,20 @@ abstract contract FederationState is IFederation {
 
     Task internal _task;
 
-    // One word of storage, which almost every call reads and writes; the counters are of this round.
+    // One word of storage, which almost every call reads and writes.
     Phase internal _phase;
     uint16 internal _round;
-    uint64 internal _deadline;
+    uint40 internal _deadline;
     /// @dev How many entries of `_roster` count; those behind them are gone.
     uint16 internal _rosterLength;
-    /// @dev Workers that left during the round.
-    uint16 internal _left;
-    uint16 internal _commits;
-    /// @dev Commitments that were revealed or slashed.
-    uint16 internal _opened;
-    /// @dev Reveals by league.
-    uint16 internal _reveals0;
-    uint16 internal _reveals1;
-
+    /// @dev Workers that may still act in this phase: commit or leave; reveal or be slashed.
+    uint16 internal _awaited;
+    /// @dev Workers that did what the phase is for: commit; reveal.
+    uint16 internal _takers;
+    /// @dev Leagues in which somebody revealed, a bit for each.
+    uint8 internal _leaguesRevealed;
     uint128 internal _pot;
+
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
     address[PLACES] internal _roster;
@@ -167,7 +165,7 @@ abstract contract FederationState is IFederation {
         returns (uint32[] memory labelCount)
     {
         Submission storage submission = _rounds[round_].submissions[worker];
-        if (!_isRevealed(submission)) return labelCount;
+        if (!_isRevealed(submission.labelCount.first)) return labelCount;
         uint256[] memory counts = _ownCounts(submission);
         labelCount = new uint32[](counts.length);
         for (uint256 class; class < counts.length; ++class) {
@@ -178,22 +176,21 @@ abstract contract FederationState is IFederation {
     /// @inheritdoc IFederation
     function scoreOf(uint256 round_, address worker) external view returns (int256) {
         Round storage past = _rounds[round_];
-        return _scoreOf(past, past.submissions[worker]);
+        return _scoreOf(past, past.submissions[worker].labelCount.first);
     }
 
     /// @inheritdoc IFederation
     function rewardOf(uint256 round_, address worker) external view returns (uint256) {
         Round storage past = _rounds[round_];
-        Submission storage submission = past.submissions[worker];
-        League storage league = past.leagues[_leagueAt(_positionIn(submission))];
-        return _share(league.pool, league.rates, _rate(past, submission));
+        uint256 head = past.submissions[worker].labelCount.first;
+        League storage league = past.leagues[_leagueAt(_positionIn(head))];
+        return _share(league.pool, league.rates, _rate(head, _scoreOf(past, head)));
     }
 
     /// @inheritdoc IFederation
     function labelsRootOf(uint256 round_, address worker) external view returns (bytes32) {
-        Submission storage submission = _rounds[round_].submissions[worker];
-        if (!_isRevealed(submission)) return 0;
-        return _rounds[round_].labelsRoots[_positionIn(submission)];
+        uint256 head = _rounds[round_].submissions[worker].labelCount.first;
+        return _isRevealed(head) ? _rounds[round_].labelsRoots[_positionIn(head)] : bytes32(0);
     }
 
     /// @inheritdoc IFederation
@@ -249,8 +246,8 @@ abstract contract FederationState is IFederation {
 
     /// @dev Whether a round with these commits can pay.
     function _isEnoughCommitted() internal view returns (bool) {
-        if (_commits < _task.minWorkers) return false;
-        if (!_hasLeagues() || _commits > (_rosterLength + 1) / 2) return true; // too many for one
+        if (_takers < _task.minWorkers) return false;
+        if (!_hasLeagues() || _takers > (_rosterLength + 1) / 2) return true; // too many for one
         return _hasCommits(0) && _hasCommits(1);
     }
 
@@ -264,42 +261,33 @@ abstract contract FederationState is IFederation {
 
     /// @dev Whether a round with these reveals can pay.
     function _isEnoughRevealed() internal view returns (bool) {
-        if (_hasLeagues() && (_reveals0 == 0 || _reveals1 == 0)) return false;
-        return _reveals0 + _reveals1 >= _task.minWorkers;
+        return _takers >= _task.minWorkers && (!_hasLeagues() || _leaguesRevealed == 3);
     }
 
     // ------------------------------------------------------------------------------- submissions
 
-    /// @dev samples, ring position, and a 1 that says that there is a reveal.
+    /// @dev What goes in front of a label count: samples, ring position, and a 1 to tell it from 0.
     function _headOf(uint256 samples, uint256 position) internal pure returns (uint256) {
         return (samples << 32) | (position << 1) | 1;
     }
 
-    function _isRevealed(Submission storage submission) internal view returns (bool) {
-        return submission.labelCount.first & 1 == 1;
+    /// @param head the first word of a label count
+    function _isRevealed(uint256 head) internal pure returns (bool) {
+        return head > 0;
     }
 
     /// @return the ring position that the worker had
-    function _positionIn(Submission storage submission) internal view returns (uint256) {
-        return uint32(submission.labelCount.first) >> 1;
+    function _positionIn(uint256 head) internal pure returns (uint256) {
+        return uint32(head) >> 1;
     }
 
-    /// @return how many samples the worker was assigned, s
-    function _samplesOf(Submission storage submission) internal view returns (uint256) {
-        return uint64(submission.labelCount.first) >> 32;
+    /// @return fixed point
+    function _scoreOf(Round storage current, uint256 head) internal view returns (int256) {
+        return _isRevealed(head) ? current.tallies[_positionIn(head)] >> 1 : int128(0);
     }
 
     function _ownCounts(Submission storage submission) internal view returns (uint256[] memory) {
         return submission.labelCount.load(_task.classes, _mostOwn(), HEAD_BITS);
-    }
-
-    function _scoreOf(Round storage current, Submission storage submission)
-        internal
-        view
-        returns (int256)
-    {
-        if (!_isRevealed(submission)) return 0;
-        return current.tallies[_positionIn(submission)] >> 1;
     }
 
     // ------------------------------------------------------------------------------------ labels
@@ -381,13 +369,8 @@ abstract contract FederationState is IFederation {
     }
 
     /// @dev Score per assigned sample, at least 0; 0 without reveal.
-    function _rate(Round storage current, Submission storage submission)
-        internal
-        view
-        returns (uint256)
-    {
-        int256 score = _scoreOf(current, submission);
-        return score > 0 ? uint256(score) / _samplesOf(submission) : 0;
+    function _rate(uint256 head, int256 score) internal pure returns (uint256) {
+        return score > 0 ? uint256(score) / (uint64(head) >> 32) : 0;
     }
 
     /// @dev ⌊pool · rate / Σ rates⌋; 0 where stakes go back.

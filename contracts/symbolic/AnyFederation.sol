@@ -7,15 +7,14 @@ import {Federation} from "../src/Federation.sol";
 /// @notice The real contract, and a way of putting its storage into a state that a check chooses.
 contract AnyFederation is Federation {
     struct State {
-        uint64 deadline;
+        uint40 deadline;
         uint96 pot;
         uint96[3] balances;
         bool[3] committed;
         bool[3] revealed;
-        uint16 commits;
-        uint16 reveals;
-        uint16 opened;
-        uint16 left;
+        uint16 awaited;
+        uint16 takers;
+        uint8 leaguesRevealed;
     }
 
     constructor(Task memory task_) Federation(task_) {}
@@ -34,10 +33,9 @@ contract AnyFederation is Federation {
         current.seed = keccak256("seed");
         current.scaleWad = _task.rewardScaleWad;
         current.aggregatedChunks = 1;
-        _left = state.left;
-        _opened = state.opened;
-        _commits = state.commits;
-        _reveals0 = state.reveals;
+        _awaited = state.awaited;
+        _takers = state.takers;
+        _leaguesRevealed = state.leaguesRevealed;
         for (uint16 i; i < 3; ++i) {
             _roster[i] = workers[i];
             Worker storage worker = _workers[workers[i]];
