@@ -4,6 +4,8 @@ pragma solidity ^0.8.30;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
 import {Kernel} from "./Kernel.sol";
 import {Limits} from "./Limits.sol";
@@ -17,6 +19,7 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// @notice Runs the rounds of one federation: registration, then commit, reveal and aggregation in
 /// every round, then closed. No role exists; every transition is a call that anyone may make.
 contract Federation is FederationState {
+    using DynamicArrayLib for uint256[];
     using PackedCounts for PackedCounts.Counts;
 
     /// @dev Where an active worker stands when a round is settled.
@@ -122,20 +125,17 @@ contract Federation is FederationState {
         if (labelCount.length != classes) {
             revert WrongLabelCountLength(classes, labelCount.length);
         }
-        bytes32 commitment = hashCommitment(_round, msg.sender, labels, labelCount, salt);
+        bytes32 labelCountHash = _hash(labelCount);
+        bytes32 commitment = _commitment(_round, msg.sender, labels, labelCountHash, salt);
         if (commitment != submission.commitment) {
             revert CommitmentMismatch(submission.commitment, commitment);
         }
         uint256 position = _positionOf(worker);
         (uint256 samples, bytes32 labelsRoot) = _checkLabels(labels, position);
         uint256[] memory counts = _recount(labels, classes);
-        bool isCounted = true;
-        for (uint256 class; class < classes; ++class) {
-            if (counts[class] != labelCount[class]) isCounted = false;
-        }
 
         // Effect:
-        if (isCounted) {
+        if (EfficientHashLib.hash(counts.asBytes32Array()) == labelCountHash) {
             _book(submission, position, samples, labelsRoot, counts);
             emit Revealed(_round, msg.sender, labelCount, labels);
         } else {
@@ -364,14 +364,15 @@ contract Federation is FederationState {
         view
         returns (uint256 samples, bytes32 labelsRoot)
     {
+        uint256 last = chunks() - 1;
         uint256[] memory assigned =
-            Assignment.chunksOf(position, _rosterLength, _task.committee, chunks());
-        uint256 bits = PackedLabels.labelBits(_task.classes);
-        uint256 expectedBytes;
-        for (uint256 i; i < assigned.length; ++i) {
-            samples += _samplesIn(assigned[i]);
-            expectedBytes += PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
+            Assignment.chunksOf(position, _rosterLength, _task.committee, last + 1);
+        samples = assigned.length * _task.chunkSamples;
+        if (assigned[assigned.length - 1] == last) {
+            samples -= _task.chunkSamples - _samplesIn(last);
         }
+        uint256 bits = PackedLabels.labelBits(_task.classes);
+        uint256 expectedBytes = PackedLabels.packedBytes(samples, bits);
         if (labels.length != expectedBytes) revert WrongLabelsLength(expectedBytes, labels.length);
         if (samples % PackedLabels.GROUP_SAMPLES > 0) {
             PackedLabels.requirePadded(labels, samples, bits);
@@ -412,14 +413,12 @@ contract Federation is FederationState {
         bytes32 labelsRoot,
         uint256[] memory counts
     ) private {
-        uint256[] memory own = PackedCounts.pack(counts, _mostOwn(), HEAD_BITS);
-        own[0] |= _headOf(samples, position);
-        submission.labelCount.store(own);
+        submission.labelCount.add(counts, _mostOwn(), _headOf(samples, position));
         Round storage current = _rounds[_round];
         current.labelsRoots[position] = labelsRoot;
         current.tallies[position] = 1;
         uint256 league = _leagueAt(position);
-        current.leagues[league].labelCount.add(PackedCounts.pack(counts, _mostOfAll(), 0));
+        current.leagues[league].labelCount.add(counts, _mostOfAll(), 0);
         _leaguesRevealed |= uint8(1 << league);
         ++_takers;
     }

@@ -21,8 +21,6 @@ abstract contract FederationState is IFederation {
     /// @dev Length of arrays that have a place per worker: MAX_WORKERS or more. Places that nobody
     /// takes cost nothing, and unlike a mapping's they need no hash.
     uint256 private constant PLACES = 1024;
-    /// @dev What a submission keeps in front of its label count.
-    uint256 internal constant HEAD_BITS = 64;
 
     /// @param index place in the roster; stale once the worker is off it
     struct Worker {
@@ -206,17 +204,7 @@ abstract contract FederationState is IFederation {
         uint32[] calldata labelCount,
         bytes32 salt
     ) public view returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                block.chainid,
-                address(this),
-                round_,
-                worker,
-                EfficientHashLib.hashCalldata(labels),
-                keccak256(abi.encodePacked(labelCount)),
-                salt
-            )
-        );
+        return _commitment(round_, worker, labels, _hash(labelCount), salt);
     }
 
     // ------------------------------------------------------------------------ roster and leagues
@@ -287,7 +275,7 @@ abstract contract FederationState is IFederation {
     }
 
     function _ownCounts(Submission storage submission) internal view returns (uint256[] memory) {
-        return submission.labelCount.load(_task.classes, _mostOwn(), HEAD_BITS);
+        return submission.labelCount.load(_task.classes, _mostOwn(), true);
     }
 
     // ------------------------------------------------------------------------------------ labels
@@ -299,18 +287,17 @@ abstract contract FederationState is IFederation {
             );
     }
 
+    /// @param assigned the chunks that they form, of which the last may be shorter
     function _labelsRoot(bytes calldata labels, uint256[] memory assigned, uint256 bits)
         internal
         view
         returns (bytes32)
     {
-        if (assigned.length == 0) return 0;
         bytes32[] memory level = new bytes32[](assigned.length);
-        uint256 offset;
+        uint256 chunkBytes = PackedLabels.packedBytes(_task.chunkSamples, bits);
         for (uint256 i; i < assigned.length; ++i) {
-            uint256 end = offset + PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
-            level[i] = _leaf(assigned[i], labels[offset:end]);
-            offset = end;
+            uint256 end = Math.min((i + 1) * chunkBytes, labels.length);
+            level[i] = _leaf(assigned[i], labels[i * chunkBytes:end]);
         }
         for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
             for (uint256 i; i < width / 2; ++i) {
@@ -319,6 +306,25 @@ abstract contract FederationState is IFederation {
             if (width % 2 == 1) level[width / 2] = level[width - 1];
         }
         return level[0];
+    }
+
+    function _commitment(
+        uint256 round_,
+        address worker,
+        bytes calldata labels,
+        bytes32 labelCountHash,
+        bytes32 salt
+    ) internal view returns (bytes32) {
+        bytes32 labelsHash = EfficientHashLib.hashCalldata(labels); // without memory of its own
+        return keccak256(
+            abi.encode(
+                block.chainid, address(this), round_, worker, labelsHash, labelCountHash, salt
+            )
+        );
+    }
+
+    function _hash(uint32[] calldata labelCount) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(labelCount));
     }
 
     function _leaf(uint256 chunk, bytes calldata labels) internal pure returns (bytes32) {
@@ -336,12 +342,12 @@ abstract contract FederationState is IFederation {
         uint256 most = _mostOfAll();
         if (_hasLeagues()) {
             peerCounts = new uint256[][](2);
-            peerCounts[0] = current.leagues[1].labelCount.load(classes, most, 0);
-            peerCounts[1] = current.leagues[0].labelCount.load(classes, most, 0);
+            peerCounts[0] = current.leagues[1].labelCount.load(classes, most, false);
+            peerCounts[1] = current.leagues[0].labelCount.load(classes, most, false);
             return peerCounts;
         }
         peerCounts = new uint256[][](positions.length);
-        uint256[] memory total = current.leagues[0].labelCount.load(classes, most, 0);
+        uint256[] memory total = current.leagues[0].labelCount.load(classes, most, false);
         for (uint256 i; i < positions.length; ++i) {
             if (current.tallies[positions[i]] == 0) continue;
             uint256[] memory own = _ownCounts(current.submissions[_workerAt(positions[i])]);

@@ -170,8 +170,8 @@ library Limits {
             revert IFederation.TransactionTooLarge("reveal", n, MAX_CALLDATA_BYTES, size);
         }
         uint256 own = task.samplesPerRound;
-        uint256 countWords = PackedCounts.wordsFor(task.classes, own, 64)
-            + PackedCounts.wordsFor(task.classes, own * task.maxWorkers, 0);
+        uint256 countWords = PackedCounts.wordsFor(task.classes, own)
+            + PackedCounts.wordsFor(task.classes, own * task.maxWorkers);
         uint256 needed = revealGas(n, groups, assigned, task.classes, countWords);
         if (needed > MAX_TRANSACTION_GAS) {
             revert IFederation.TransactionTooCostly("reveal", n, MAX_TRANSACTION_GAS, needed);
