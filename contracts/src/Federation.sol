@@ -159,9 +159,12 @@ contract Federation is FederationState {
         if (labels.length != members || proofs.length != members) {
             revert WrongEntryCount(members, labels.length, proofs.length);
         }
+        bytes32[] memory roots = new bytes32[](members);
         for (uint256 i; i < members; ++i) {
-            _checkEntry(current, chunk, positions[i], labels[i], proofs[i]);
+            bool isRevealed = current.tallies[positions[i]] != 0;
+            roots[i] = _labelsRootOf(chunk, positions[i], isRevealed, labels[i], proofs[i]);
         }
+        _checkRoots(current, chunk, positions, roots);
 
         // Effect:
         PeerTruthSerum.Outcome memory outcome = _kernel()
@@ -423,22 +426,40 @@ contract Federation is FederationState {
         ++_takers;
     }
 
-    function _checkEntry(
-        Round storage current,
+    /// @return the root of the tree to which an entry of `aggregate` belongs; 0 for an empty one
+    function _labelsRootOf(
         uint256 chunk,
         uint256 position,
+        bool isRevealed,
         bytes calldata labels,
         bytes32[] calldata proof
-    ) private view {
-        if (current.tallies[position] == 0) {
-            if (labels.length > 0) revert UnexpectedLabels(chunk, _workerAt(position));
-            return;
+    ) private view returns (bytes32) {
+        if (isRevealed && labels.length == 0) {
+            revert MissingLabels(chunk, _workerAt(position));
         }
-        if (labels.length == 0) revert MissingLabels(chunk, _workerAt(position));
-        bytes32 labelsRoot = current.labelsRoots[position];
-        if (!MerkleProof.verifyCalldata(proof, labelsRoot, _leaf(chunk, labels))) {
-            revert LabelsNotRevealed(chunk, _workerAt(position), labelsRoot);
+        if (!isRevealed && labels.length > 0) revert UnexpectedLabels(chunk, _workerAt(position));
+        return
+            isRevealed ? MerkleProof.processProofCalldata(proof, _leaf(chunk, labels)) : bytes32(0);
+    }
+
+    /// @dev The roots are those of the reveals. Where everyone is in every chunk, the roots are the same
+    /// in all of them, and after the first one hash is read in place of every root; with two
+    /// chunks that would not pay.
+    function _checkRoots(
+        Round storage current,
+        uint256 chunk,
+        uint256[] memory positions,
+        bytes32[] memory roots
+    ) private {
+        bool isPaying = positions.length == _rosterLength && chunks() > 2;
+        bytes32 rootsHash = isPaying ? EfficientHashLib.hash(roots) : bytes32(0);
+        if (isPaying && rootsHash == current.rootsHash) return;
+        for (uint256 i; i < positions.length; ++i) {
+            bytes32 expected = current.labelsRoots[positions[i]];
+            if (roots[i] == expected) continue;
+            revert LabelsNotRevealed(chunk, _workerAt(positions[i]), expected);
         }
+        if (isPaying) current.rootsHash = rootsHash;
     }
 
     // ---------------------------------------------------------------------------------- money

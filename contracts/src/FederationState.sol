@@ -46,6 +46,7 @@ abstract contract FederationState is IFederation {
 
     /// @dev What `aggregate` needs of a member is found by its ring position, without its address.
     /// @param scaleWad the round's λ
+    /// @param rootsHash hash of all `labelsRoots`, if they were verified
     /// @param tallies per ring position, score · 2 + 1; 0 without reveal
     /// @param labelsRoots per ring position
     struct Round {
@@ -57,6 +58,7 @@ abstract contract FederationState is IFederation {
         League[2] leagues;
         mapping(address worker => Submission) submissions;
         mapping(uint256 chunk => bytes32) globalLabelsHash;
+        bytes32 rootsHash;
         int128[PLACES] tallies;
         bytes32[PLACES] labelsRoots;
     }
@@ -232,19 +234,17 @@ abstract contract FederationState is IFederation {
         return Assignment.members(chunk, _rosterLength, _task.committee);
     }
 
-    /// @dev Whether a round with these commits can pay.
+    /// @dev Whether a round with these commits can pay. A commit does not say in which league it is,
+    /// for it would have to find its ring position; so if all could be in one league, they are sought.
     function _isEnoughCommitted() internal view returns (bool) {
+        uint256 n = _rosterLength;
         if (_takers < _task.minWorkers) return false;
-        if (!_hasLeagues() || _takers > (_rosterLength + 1) / 2) return true; // too many for one
-        return _hasCommits(0) && _hasCommits(1);
-    }
-
-    /// @dev A commit does not say in which league it is: it would have to find its ring position.
-    function _hasCommits(uint256 league) private view returns (bool) {
-        for (uint256 position = league; position < _rosterLength; position += 2) {
-            if (commitmentOf(_round, _workerAt(position)) != 0) return true;
+        if (!_hasLeagues() || _takers > (n + 1) / 2) return true;
+        uint256 leagues; // a bit for each
+        for (uint256 position; position < n && leagues != 3; ++position) {
+            if (commitmentOf(_round, _workerAt(position)) != 0) leagues |= 1 << (position % 2);
         }
-        return false;
+        return leagues == 3;
     }
 
     /// @dev Whether a round with these reveals can pay.
@@ -293,19 +293,21 @@ abstract contract FederationState is IFederation {
         view
         returns (bytes32)
     {
-        bytes32[] memory level = new bytes32[](assigned.length);
-        uint256 chunkBytes = PackedLabels.packedBytes(_task.chunkSamples, bits);
-        for (uint256 i; i < assigned.length; ++i) {
-            uint256 end = Math.min((i + 1) * chunkBytes, labels.length);
-            level[i] = _leaf(assigned[i], labels[i * chunkBytes:end]);
-        }
-        for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
-            for (uint256 i; i < width / 2; ++i) {
-                level[i] = Hashes.commutativeKeccak256(level[2 * i], level[2 * i + 1]);
+        unchecked {
+            bytes32[] memory level = new bytes32[](assigned.length);
+            uint256 chunkBytes = PackedLabels.packedBytes(_task.chunkSamples, bits);
+            for (uint256 i; i < assigned.length; ++i) {
+                uint256 end = Math.min((i + 1) * chunkBytes, labels.length);
+                level[i] = _leaf(assigned[i], labels[i * chunkBytes:end]);
             }
-            if (width % 2 == 1) level[width / 2] = level[width - 1];
+            for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
+                for (uint256 i; i < width / 2; ++i) {
+                    level[i] = Hashes.commutativeKeccak256(level[2 * i], level[2 * i + 1]);
+                }
+                if (width % 2 == 1) level[width / 2] = level[width - 1];
+            }
+            return level[0];
         }
-        return level[0];
     }
 
     function _commitment(
@@ -342,8 +344,10 @@ abstract contract FederationState is IFederation {
         uint256 most = _mostOfAll();
         if (_hasLeagues()) {
             peerCounts = new uint256[][](2);
-            peerCounts[0] = current.leagues[1].labelCount.load(classes, most, false);
-            peerCounts[1] = current.leagues[0].labelCount.load(classes, most, false);
+            for (uint256 league; league < 2; ++league) {
+                peerCounts[league] =
+                    current.leagues[1 - league].labelCount.load(classes, most, false);
+            }
             return peerCounts;
         }
         peerCounts = new uint256[][](positions.length);

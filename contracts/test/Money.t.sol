@@ -240,6 +240,39 @@ contract AdvanceTest is FederationTest {
         _commitOneLeague(1);
     }
 
+    function test_OpensRevealWithFewCommitsInBothLeagues() public {
+        task.maxWorkers = 10;
+        _openFirstRound(10);
+        uint256[2] memory commits;
+        for (uint256 i; i < 10; ++i) {
+            if (commits[federation.leagueOf(_worker(i))]++ < 2) _commit(_worker(i));
+        }
+        _endPhase();
+        _requirePhase(IFederation.Phase.Reveal);
+    }
+
+    function _revealOneLeague(uint256 league) private {
+        task.maxWorkers = 10;
+        _openFirstRound(10);
+        _commitAll();
+        for (uint256 i; i < 10; ++i) {
+            if (federation.leagueOf(_worker(i)) == league) _reveal(_worker(i));
+        }
+        _endPhase();
+        _requirePhase(IFederation.Phase.Commit);
+        vm.assertEq(federation.round(), 2);
+        vm.assertEq(federation.roster().length, 5);
+        vm.assertEq(federation.pot(), 5 ether);
+    }
+
+    function test_VoidsARoundInWhichALeagueDidNotReveal() public {
+        _revealOneLeague(0);
+    }
+
+    function test_VoidsARoundInWhichTheOtherLeagueDidNotReveal() public {
+        _revealOneLeague(1);
+    }
+
     function test_SlashesWhoDidNotReveal() public {
         _openFirstRound(6);
         _commitAll();
