@@ -49,7 +49,7 @@ contract Federation is FederationState {
         // Check:
         _requireOpen(Phase.Registration);
         Worker storage worker = _workers[msg.sender];
-        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
+        bytes32 leaf = EfficientHashLib.hash(EfficientHashLib.hash(uint160(msg.sender))); // of the tree
         if (!MerkleProof.verifyCalldata(proof, _task.membersRoot, leaf)) {
             revert NotMember(msg.sender);
         }
@@ -181,10 +181,10 @@ contract Federation is FederationState {
         for (uint256 i; i < members; ++i) {
             current.tallies[positions[i]] += 2 * int128(outcome.scores[i]); // 0 without labels
         }
-        current.majorityVotes += uint64(outcome.majorityVotes);
-        current.votes += uint64(outcome.votes);
+        _majorityVotes += uint64(outcome.majorityVotes);
+        _votes += uint64(outcome.votes);
         current.globalLabelsHash[chunk] = keccak256(outcome.globalLabels);
-        ++current.aggregatedChunks;
+        ++_aggregatedChunks;
         emit ChunkAggregated(_round, chunk, msg.sender, outcome.globalLabels);
     }
 
@@ -192,15 +192,13 @@ contract Federation is FederationState {
     function settle() external {
         // Check:
         _requireOpen(Phase.Aggregate);
-        Round storage current = _rounds[_round];
-        if (current.aggregatedChunks != chunks()) {
-            revert ChunksMissing(chunks(), current.aggregatedChunks);
+        if (_aggregatedChunks != chunks()) {
+            revert ChunksMissing(chunks(), _aggregatedChunks);
         }
 
         // Effect:
-        uint256 pool = _shareOut(current);
-        uint256 agreementWad =
-            current.votes == 0 ? 0 : (WAD * current.majorityVotes) / current.votes;
+        uint256 pool = _shareOut();
+        uint256 agreementWad = _votes == 0 ? 0 : (WAD * _majorityVotes) / _votes;
         emit RoundSettled(_round, pool, agreementWad);
         if (_task.stopAgreementWad > 0 && agreementWad >= _task.stopAgreementWad) _close();
         else _openRound();
@@ -273,13 +271,13 @@ contract Federation is FederationState {
         }
         ++_round;
         (_awaited, _takers, _leaguesRevealed) = (_rosterLength, 0, 0);
-        Round storage next = _rounds[_round];
-        next.seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
-        next.scaleWad = _round == 1
+        (_majorityVotes, _votes, _aggregatedChunks) = (0, 0, 0);
+        _seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
+        _scaleWad = _round == 1
             ? _task.rewardScaleWad
-            : uint64((uint256(_rounds[_round - 1].scaleWad) * _task.rewardDecayWad) / WAD);
+            : uint64((uint256(_scaleWad) * _task.rewardDecayWad) / WAD);
         _enter(Phase.Commit, _task.commitSeconds);
-        emit RoundOpened(_round, active, next.seed, _deadline);
+        emit RoundOpened(_round, active, _seed, _deadline);
     }
 
     function _endCommitIfComplete() private {
@@ -309,7 +307,7 @@ contract Federation is FederationState {
     function _voidRound() private {
         uint256 idle;
         Round storage current = _rounds[_round];
-        uint256 cap = _stakeCap(current);
+        uint256 cap = _stakeCap();
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
             Worker storage worker = _workers[workers[i]];
@@ -367,20 +365,24 @@ contract Federation is FederationState {
         view
         returns (uint256 samples, bytes32 labelsRoot)
     {
-        uint256 last = chunks() - 1;
-        uint256[] memory assigned =
-            Assignment.chunksOf(position, _rosterLength, _task.committee, last + 1);
-        samples = assigned.length * _task.chunkSamples;
-        if (assigned[assigned.length - 1] == last) {
-            samples -= _task.chunkSamples - _samplesIn(last);
+        unchecked {
+            uint256 last = chunks() - 1;
+            uint256[] memory assigned =
+                Assignment.chunksOf(position, _rosterLength, _task.committee, last + 1);
+            samples = assigned.length * _task.chunkSamples;
+            if (assigned[assigned.length - 1] == last) {
+                samples -= _task.chunkSamples - _samplesIn(last);
+            }
+            uint256 bits = PackedLabels.labelBits(_task.classes);
+            uint256 expectedBytes = PackedLabels.packedBytes(samples, bits);
+            if (labels.length != expectedBytes) {
+                revert WrongLabelsLength(expectedBytes, labels.length);
+            }
+            if (samples % PackedLabels.GROUP_SAMPLES > 0) {
+                PackedLabels.requirePadded(labels, samples, bits);
+            }
+            labelsRoot = _labelsRoot(labels, assigned, bits);
         }
-        uint256 bits = PackedLabels.labelBits(_task.classes);
-        uint256 expectedBytes = PackedLabels.packedBytes(samples, bits);
-        if (labels.length != expectedBytes) revert WrongLabelsLength(expectedBytes, labels.length);
-        if (samples % PackedLabels.GROUP_SAMPLES > 0) {
-            PackedLabels.requirePadded(labels, samples, bits);
-        }
-        labelsRoot = _labelsRoot(labels, assigned, bits);
     }
 
     /// @dev The label count of the labels; reverts on malformed codes.
@@ -434,12 +436,14 @@ contract Federation is FederationState {
         bytes calldata labels,
         bytes32[] calldata proof
     ) private view returns (bytes32) {
-        if (isRevealed && labels.length == 0) {
-            revert MissingLabels(chunk, _workerAt(position));
+        if (!isRevealed) {
+            if (labels.length > 0) {
+                revert UnexpectedLabels(chunk, _workerAt(position));
+            }
+            return 0;
         }
-        if (!isRevealed && labels.length > 0) revert UnexpectedLabels(chunk, _workerAt(position));
-        return
-            isRevealed ? MerkleProof.processProofCalldata(proof, _leaf(chunk, labels)) : bytes32(0);
+        if (labels.length == 0) revert MissingLabels(chunk, _workerAt(position));
+        return MerkleProof.processProofCalldata(proof, _leaf(chunk, labels));
     }
 
     /// @dev The roots are those of the reveals. Where everyone is in every chunk, the roots are the same
@@ -466,14 +470,15 @@ contract Federation is FederationState {
 
     /// @dev Move every active worker's stake and reward, and what is left to the pot.
     /// @return total Σ stakes + pot
-    function _shareOut(Round storage current) private returns (uint256 total) {
+    function _shareOut() private returns (uint256 total) {
+        Round storage current = _rounds[_round];
         address[] memory workers = roster();
         Standing[] memory standings = new Standing[](workers.length);
         uint256[2] memory pools;
         uint256[2] memory sums;
         if (_hasLeagues()) pools[0] = _pot / 2;
         pools[_hasLeagues() ? 1 : 0] = _pot - pools[0];
-        uint256 cap = _stakeCap(current);
+        uint256 cap = _stakeCap();
         for (uint256 i; i < workers.length; ++i) {
             Standing memory its = standings[i];
             its.balance = _workers[workers[i]].balance;

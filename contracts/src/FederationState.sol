@@ -45,16 +45,10 @@ abstract contract FederationState is IFederation {
     }
 
     /// @dev What `aggregate` needs of a member is found by its ring position, without its address.
-    /// @param scaleWad the round's λ
     /// @param rootsHash hash of all `labelsRoots`, if they were verified
     /// @param tallies per ring position, score · 2 + 1; 0 without reveal
     /// @param labelsRoots per ring position
     struct Round {
-        bytes32 seed;
-        uint64 scaleWad;
-        uint64 majorityVotes;
-        uint64 votes;
-        uint32 aggregatedChunks;
         League[2] leagues;
         mapping(address worker => Submission) submissions;
         mapping(uint256 chunk => bytes32) globalLabelsHash;
@@ -78,6 +72,14 @@ abstract contract FederationState is IFederation {
     /// @dev Leagues in which somebody revealed, a bit for each.
     uint8 internal _leaguesRevealed;
     uint128 internal _pot;
+
+    // Of this round, too; a word that had a value in the last round is cheaper to write than a new one.
+    bytes32 internal _seed;
+    /// @dev λ.
+    uint64 internal _scaleWad;
+    uint64 internal _majorityVotes;
+    uint64 internal _votes;
+    uint32 internal _aggregatedChunks;
 
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
@@ -134,8 +136,10 @@ abstract contract FederationState is IFederation {
 
     /// @inheritdoc IFederation
     function chunks() public view returns (uint256) {
-        uint256 chunkSamples = _task.chunkSamples;
-        return (_task.samplesPerRound + chunkSamples - 1) / chunkSamples;
+        unchecked {
+            uint256 chunkSamples = _task.chunkSamples;
+            return (_task.samplesPerRound + chunkSamples - 1) / chunkSamples;
+        }
     }
 
     /// @inheritdoc IFederation
@@ -220,11 +224,11 @@ abstract contract FederationState is IFederation {
     }
 
     function _workerAt(uint256 position) internal view returns (address) {
-        return _roster[Assignment.rosterIndex(_rounds[_round].seed, _rosterLength, position)];
+        return _roster[Assignment.rosterIndex(_seed, _rosterLength, position)];
     }
 
     function _positionOf(Worker storage worker) internal view returns (uint256) {
-        return Assignment.ringPosition(_rounds[_round].seed, _rosterLength, worker.index);
+        return Assignment.ringPosition(_seed, _rosterLength, worker.index);
     }
 
     /// @dev Ring positions of the chunk's members, in committee order.
@@ -281,10 +285,11 @@ abstract contract FederationState is IFederation {
     // ------------------------------------------------------------------------------------ labels
 
     function _samplesIn(uint256 chunk) internal view returns (uint256) {
-        return
-            Math.min(
+        unchecked {
+            return Math.min(
                 _task.chunkSamples, _task.samplesPerRound - chunk * uint256(_task.chunkSamples)
             );
+        }
     }
 
     /// @param assigned the chunks that they form, of which the last may be shorter
@@ -368,14 +373,16 @@ abstract contract FederationState is IFederation {
     }
 
     function _mostOfAll() internal view returns (uint256) {
-        return uint256(_task.samplesPerRound) * _task.maxWorkers;
+        unchecked {
+            return uint256(_task.samplesPerRound) * _task.maxWorkers;
+        }
     }
 
     // ------------------------------------------------------------------------------------- money
 
     /// @dev ⌊λ · deposit⌋: what a round puts at stake of every balance, at most.
-    function _stakeCap(Round storage current) internal view returns (uint256) {
-        return (uint256(current.scaleWad) * _task.depositWei) / WAD;
+    function _stakeCap() internal view returns (uint256) {
+        return (uint256(_scaleWad) * _task.depositWei) / WAD;
     }
 
     /// @dev Score per assigned sample, at least 0; 0 without reveal.

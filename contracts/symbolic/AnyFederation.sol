@@ -30,9 +30,9 @@ contract AnyFederation is Federation {
         _pot = state.pot;
         _rosterLength = 3;
         Round storage current = _rounds[round_];
-        current.seed = keccak256("seed");
-        current.scaleWad = _task.rewardScaleWad;
-        current.aggregatedChunks = 1;
+        _seed = keccak256("seed");
+        _scaleWad = _task.rewardScaleWad;
+        _aggregatedChunks = 1;
         _awaited = state.awaited;
         _takers = state.takers;
         _leaguesRevealed = state.leaguesRevealed;
