@@ -455,15 +455,15 @@ contract Federation is FederationState {
         uint256[] memory positions,
         bytes32[] memory roots
     ) private {
-        bool isPaying = positions.length == _rosterLength && chunks() > 2;
-        bytes32 rootsHash = isPaying ? EfficientHashLib.hash(roots) : bytes32(0);
-        if (isPaying && rootsHash == current.rootsHash) return;
+        bool isShared = positions.length == _rosterLength && chunks() > 2;
+        bytes32 rootsHash = isShared ? EfficientHashLib.hash(roots) : bytes32(0);
+        if (isShared && rootsHash == current.rootsHash) return;
         for (uint256 i; i < positions.length; ++i) {
             bytes32 expected = current.labelsRoots[positions[i]];
             if (roots[i] == expected) continue;
             revert LabelsNotRevealed(chunk, _workerAt(positions[i]), expected);
         }
-        if (isPaying) current.rootsHash = rootsHash;
+        if (isShared) current.rootsHash = rootsHash;
     }
 
     // ---------------------------------------------------------------------------------- money

@@ -12,15 +12,13 @@ import {IFederation} from "./interfaces/IFederation.sol";
 
 /// @title What a federation remembers
 /// @notice All storage and every way of reading it. `Federation` is what changes it.
-/// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it.
+/// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it. Arrays
+/// of 1024 have a place for each of MAX_WORKERS or more: unlike a mapping's, it needs no hash.
 abstract contract FederationState is IFederation {
     using PackedCounts for PackedCounts.Counts;
 
     uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
     uint256 internal constant WAD = 1e18;
-    /// @dev Length of arrays that have a place per worker: MAX_WORKERS or more. Places that nobody
-    /// takes cost nothing, and unlike a mapping's they need no hash.
-    uint256 private constant PLACES = 1024;
 
     /// @param index place in the roster; stale once the worker is off it
     struct Worker {
@@ -53,8 +51,8 @@ abstract contract FederationState is IFederation {
         mapping(address worker => Submission) submissions;
         mapping(uint256 chunk => bytes32) globalLabelsHash;
         bytes32 rootsHash;
-        int128[PLACES] tallies;
-        bytes32[PLACES] labelsRoots;
+        int128[1024] tallies;
+        bytes32[1024] labelsRoots;
     }
 
     Task internal _task;
@@ -83,7 +81,7 @@ abstract contract FederationState is IFederation {
 
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
-    address[PLACES] internal _roster;
+    address[1024] internal _roster;
 
     // ---------------------------------------------------------------------------------- views
 
