@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {FederationTest} from "./FederationTest.sol";
+import {Vm} from "./Vm.sol";
 
 contract SettleTest is FederationTest {
     struct Pools {
@@ -287,6 +288,29 @@ contract AdvanceTest is FederationTest {
         vm.assertTrue(federation.isExcluded(_worker(5)));
         vm.assertEq(federation.balanceOf(_worker(5)), 0);
         vm.assertEq(federation.pot(), 1 ether);
+    }
+
+    function test_SlashesALiarOnce() public {
+        _openFirstRound(6);
+        Opening memory lie = _opening(_worker(0));
+        ++lie.labelCount[0];
+        bytes32 commitment = _commitment(_worker(0), lie);
+        vm.prank(_worker(0));
+        federation.commit(commitment);
+        for (uint256 i = 1; i < 6; ++i) {
+            _commit(_worker(i));
+        }
+        _reveal(_worker(0), lie);
+        for (uint256 i = 1; i < 5; ++i) {
+            _reveal(_worker(i));
+        }
+        vm.warp(federation.deadline());
+        vm.recordLogs();
+        federation.advance();
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 2);
+        vm.assertEq(logs[0].topics[2], bytes32(uint256(uint160(_worker(5)))));
+        vm.assertEq(federation.pot(), 2 ether);
     }
 
     function test_VoidsARoundWithTooFewReveals() public {
