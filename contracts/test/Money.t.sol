@@ -222,23 +222,30 @@ contract AdvanceTest is FederationTest {
         vm.assertEq(federation.rewardOf(1, _worker(0)), 0);
     }
 
-    function _commitOneLeague(uint256 league) private {
+    function _commitOneLeague(uint256 league, uint256 most) private {
         task.maxWorkers = 10;
         _openFirstRound(10);
-        for (uint256 i; i < 10; ++i) {
-            if (federation.leagueOf(_worker(i)) == league) _commit(_worker(i));
+        uint256 commits;
+        for (uint256 i; i < 10 && commits < most; ++i) {
+            if (federation.leagueOf(_worker(i)) != league) continue;
+            _commit(_worker(i));
+            ++commits;
         }
         _endPhase();
         vm.assertEq(federation.round(), 2);
-        vm.assertEq(federation.pot(), 2.5 ether);
+        vm.assertEq(federation.pot(), (10 - most) * 0.5 ether);
+    }
+
+    function test_VoidsARoundInWhichOnlySomeOfALeagueCommitted() public {
+        _commitOneLeague(0, 4);
     }
 
     function test_VoidsARoundInWhichALeagueDidNotCommit() public {
-        _commitOneLeague(0);
+        _commitOneLeague(0, 5);
     }
 
     function test_VoidsARoundInWhichTheOtherLeagueDidNotCommit() public {
-        _commitOneLeague(1);
+        _commitOneLeague(1, 5);
     }
 
     function test_OpensRevealWithFewCommitsInBothLeagues() public {
