@@ -6,6 +6,7 @@ import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 /// @title Who labels what
 /// @notice The round's seed orders the roster on a ring; even positions are side E (league 0), odd
 /// ones side O (league 1). A committee takes half its members from each side.
+/// @dev Unchecked throughout: chunks, workers and committees have 32 bits at most.
 library Assignment {
     uint256 private constant FEISTEL_ROUNDS = 8;
 
@@ -15,17 +16,19 @@ library Assignment {
         pure
         returns (uint256 x)
     {
-        uint256 half = _halfWidth(n);
-        uint256 lowBits = (1 << half) - 1;
-        x = position;
-        do {
-            uint256 left = x >> half;
-            uint256 right = x & lowBits;
-            for (uint256 i; i < FEISTEL_ROUNDS; ++i) {
-                (left, right) = (right, left ^ (_mix(seed, i, right) & lowBits));
-            }
-            x = (left << half) | right;
-        } while (x >= n); // cycle walking
+        unchecked {
+            uint256 half = _halfWidth(n);
+            uint256 lowBits = (1 << half) - 1;
+            x = position;
+            do {
+                uint256 left = x >> half;
+                uint256 right = x & lowBits;
+                for (uint256 i; i < FEISTEL_ROUNDS; ++i) {
+                    (left, right) = (right, left ^ (_mix(seed, i, right) & lowBits));
+                }
+                x = (left << half) | right;
+            } while (x >= n); // cycle walking
+        }
     }
 
     /// @notice The ring position of a roster index: the inverse of `rosterIndex`.
@@ -34,17 +37,19 @@ library Assignment {
         pure
         returns (uint256 x)
     {
-        uint256 half = _halfWidth(n);
-        uint256 lowBits = (1 << half) - 1;
-        x = index;
-        do {
-            uint256 left = x >> half;
-            uint256 right = x & lowBits;
-            for (uint256 i = FEISTEL_ROUNDS; i > 0; --i) {
-                (left, right) = (right ^ (_mix(seed, i - 1, left) & lowBits), left);
-            }
-            x = (left << half) | right;
-        } while (x >= n);
+        unchecked {
+            uint256 half = _halfWidth(n);
+            uint256 lowBits = (1 << half) - 1;
+            x = index;
+            do {
+                uint256 left = x >> half;
+                uint256 right = x & lowBits;
+                for (uint256 i = FEISTEL_ROUNDS; i > 0; --i) {
+                    (left, right) = (right ^ (_mix(seed, i - 1, left) & lowBits), left);
+                }
+                x = (left << half) | right;
+            } while (x >= n);
+        }
     }
 
     /// @return whether every worker labels every chunk
@@ -58,20 +63,22 @@ library Assignment {
         pure
         returns (uint256[] memory positions)
     {
-        if (isEveryone(n, committee)) {
-            positions = new uint256[](n);
-            for (uint256 p; p < n; ++p) {
-                positions[p] = p;
+        unchecked {
+            if (isEveryone(n, committee)) {
+                positions = new uint256[](n);
+                for (uint256 p; p < n; ++p) {
+                    positions[p] = p;
+                }
+                return positions;
             }
-            return positions;
-        }
-        positions = new uint256[](committee);
-        uint256 evens = (n + 1) / 2;
-        uint256 odds = n / 2;
-        for (uint256 t; t < committee / 2; ++t) {
-            uint256 seat = (chunk * committee) / 2 + t;
-            positions[2 * t] = 2 * (seat % evens);
-            positions[2 * t + 1] = 2 * ((seat + seat / odds) % odds) + 1;
+            positions = new uint256[](committee);
+            uint256 evens = (n + 1) / 2;
+            uint256 odds = n / 2;
+            for (uint256 t; t < committee / 2; ++t) {
+                uint256 seat = (chunk * committee) / 2 + t;
+                positions[2 * t] = 2 * (seat % evens);
+                positions[2 * t + 1] = 2 * ((seat + seat / odds) % odds) + 1;
+            }
         }
     }
 
@@ -81,39 +88,43 @@ library Assignment {
         pure
         returns (uint256[] memory assigned)
     {
-        if (isEveryone(n, committee)) {
-            assigned = new uint256[](chunks);
-            for (uint256 q; q < chunks; ++q) {
-                assigned[q] = q;
+        unchecked {
+            if (isEveryone(n, committee)) {
+                assigned = new uint256[](chunks);
+                for (uint256 q; q < chunks; ++q) {
+                    assigned[q] = q;
+                }
+                return assigned;
             }
-            return assigned;
-        }
-        // A side hands out its seats in blocks: each of its workers has one seat a block.
-        uint256 perChunk = committee / 2;
-        uint256 seats = chunks * perChunk;
-        uint256 side = position % 2 == 0 ? (n + 1) / 2 : n / 2;
-        uint256 blocks = (seats + side - 1) / side;
-        assigned = new uint256[](blocks);
-        uint256 found;
-        for (uint256 b; b < blocks; ++b) {
-            // Side O turns by one place a block, so that neighbours do not stay together.
-            uint256 turn = position % 2 == 0 ? 0 : b % side;
-            uint256 seat = b * side + (position / 2 + side - turn) % side;
-            if (seat < seats) assigned[found++] = seat / perChunk;
-        }
-        if (found < blocks) {
-            uint256[] memory shorter = new uint256[](found);
-            for (uint256 i; i < found; ++i) {
-                shorter[i] = assigned[i];
+            // A side hands out its seats in blocks: each of its workers has one seat a block.
+            uint256 perChunk = committee / 2;
+            uint256 seats = chunks * perChunk;
+            uint256 side = position % 2 == 0 ? (n + 1) / 2 : n / 2;
+            uint256 blocks = (seats + side - 1) / side;
+            assigned = new uint256[](blocks);
+            uint256 found;
+            for (uint256 b; b < blocks; ++b) {
+                // Side O turns by one place a block, so that neighbours do not stay together.
+                uint256 turn = position % 2 == 0 ? 0 : b % side;
+                uint256 seat = b * side + (position / 2 + side - turn) % side;
+                if (seat < seats) assigned[found++] = seat / perChunk;
             }
-            assigned = shorter;
+            if (found < blocks) {
+                uint256[] memory shorter = new uint256[](found);
+                for (uint256 i; i < found; ++i) {
+                    shorter[i] = assigned[i];
+                }
+                assigned = shorter;
+            }
         }
     }
 
     /// @dev Half of the smallest even number of bits, at least 2, that holds n − 1.
     function _halfWidth(uint256 n) private pure returns (uint256 half) {
-        half = 1;
-        while ((n - 1) >> (2 * half) > 0) ++half;
+        unchecked {
+            half = 1;
+            while ((n - 1) >> (2 * half) > 0) ++half;
+        }
     }
 
     /// @dev keccak256(abi.encode(seed, i, value)), which would take fresh memory every time.

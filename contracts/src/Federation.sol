@@ -4,6 +4,8 @@ pragma solidity ^0.8.30;
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
 import {Kernel} from "./Kernel.sol";
 import {Limits} from "./Limits.sol";
@@ -17,7 +19,18 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// @notice Runs the rounds of one federation: registration, then commit, reveal and aggregation in
 /// every round, then closed. No role exists; every transition is a call that anyone may make.
 contract Federation is FederationState {
+    using DynamicArrayLib for uint256[];
     using PackedCounts for PackedCounts.Counts;
+
+    /// @dev Where an active worker stands when a round is settled.
+    /// @param rate score per assigned sample, at least 0
+    struct Standing {
+        uint256 balance;
+        uint256 stake;
+        uint256 league;
+        int256 score;
+        uint256 rate;
+    }
 
     /// @dev How long an aggregation may last before the round is void.
     uint256 private constant AGGREGATE_SECONDS = 30 days;
@@ -26,7 +39,7 @@ contract Federation is FederationState {
         Limits.requireValid(task_);
         new Kernel();
         _task = task_;
-        _deadline = uint64(block.timestamp + task_.registrationSeconds);
+        _deadline = uint40(block.timestamp + task_.registrationSeconds);
     }
 
     // --------------------------------------------------------------------------- registration
@@ -36,7 +49,7 @@ contract Federation is FederationState {
         // Check:
         _requireOpen(Phase.Registration);
         Worker storage worker = _workers[msg.sender];
-        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(msg.sender))));
+        bytes32 leaf = EfficientHashLib.hash(EfficientHashLib.hash(uint160(msg.sender))); // of the tree
         if (!MerkleProof.verifyCalldata(proof, _task.membersRoot, leaf)) {
             revert NotMember(msg.sender);
         }
@@ -64,9 +77,7 @@ contract Federation is FederationState {
             _requireOpen(Phase.Commit);
             if (_round == 1) revert CannotLeaveRoundOne();
             if (refund == 0) revert NotOnRoster(_round, msg.sender);
-            if (worker.committed == _round) {
-                revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
-            }
+            _requireNotCommitted();
         }
 
         // Effect:
@@ -75,7 +86,7 @@ contract Federation is FederationState {
         if (_phase == Phase.Registration) {
             _dropFromRoster(worker.index);
         } else {
-            ++_rounds[_round].left;
+            --_awaited;
             _endCommitIfComplete();
         }
 
@@ -89,18 +100,14 @@ contract Federation is FederationState {
     function commit(bytes32 commitment) external {
         // Check:
         _requireOpen(Phase.Commit);
-        Worker storage worker = _workers[msg.sender];
-        Round storage current = _rounds[_round];
         if (commitment == 0) revert EmptyCommitment();
-        if (worker.committed == _round) {
-            revert AlreadyCommitted(_round, msg.sender, commitmentOf(_round, msg.sender));
-        }
-        if (worker.balance == 0) revert NotOnRoster(_round, msg.sender);
+        _requireNotCommitted();
+        if (_workers[msg.sender].balance == 0) revert NotOnRoster(_round, msg.sender);
 
         // Effect:
-        worker.committed = _round;
-        current.submissions[msg.sender].commitment = commitment;
-        ++current.leagues[_leagueAt(_positionOf(worker))].commits;
+        _rounds[_round].submissions[msg.sender].commitment = commitment;
+        --_awaited;
+        ++_takers;
         emit Committed(_round, msg.sender, commitment);
         _endCommitIfComplete();
     }
@@ -112,38 +119,29 @@ contract Federation is FederationState {
         Worker storage worker = _workers[msg.sender];
         Submission storage submission = _rounds[_round].submissions[msg.sender];
         if (worker.excluded) revert WorkerExcluded(msg.sender);
-        if (worker.committed != _round) revert NotCommitted(_round, msg.sender);
-        if (submission.hasRevealed) revert AlreadyRevealed(_round, msg.sender);
+        if (submission.commitment == 0) revert NotCommitted(_round, msg.sender);
+        if (_isRevealed(submission.labelCount.first)) revert AlreadyRevealed(_round, msg.sender);
         uint256 classes = _task.classes;
         if (labelCount.length != classes) {
             revert WrongLabelCountLength(classes, labelCount.length);
         }
-        bytes32 commitment = hashCommitment(_round, msg.sender, labels, labelCount, salt);
+        bytes32 labelCountHash = _hash(labelCount);
+        bytes32 commitment = _commitment(_round, msg.sender, labels, labelCountHash, salt);
         if (commitment != submission.commitment) {
             revert CommitmentMismatch(submission.commitment, commitment);
         }
         uint256 position = _positionOf(worker);
         (uint256 samples, bytes32 labelsRoot) = _checkLabels(labels, position);
         uint256[] memory counts = _recount(labels, classes);
-        bool isCounted = true;
-        for (uint256 class; class < classes; ++class) {
-            if (counts[class] != labelCount[class]) isCounted = false;
-        }
 
         // Effect:
-        if (isCounted) {
-            uint256 league = _leagueAt(position);
-            submission.labelsRoot = labelsRoot;
-            submission.samples = uint32(samples);
-            submission.league = uint8(league);
-            submission.hasRevealed = true;
-            submission.labelCount.store(counts, _mostOwn());
-            _bookReveal(_rounds[_round].leagues[league], counts);
+        if (EfficientHashLib.hash(counts.asBytes32Array()) == labelCountHash) {
+            _book(submission, position, samples, labelsRoot, counts);
             emit Revealed(_round, msg.sender, labelCount, labels);
         } else {
             _pot += _slash(msg.sender, SlashReason.WrongLabelCount);
         }
-        if (++_rounds[_round].opened == _commits(_rounds[_round])) _endReveal();
+        if (--_awaited == 0) _endReveal();
     }
 
     // ------------------------------------------------------------- aggregation and settlement
@@ -155,14 +153,18 @@ contract Federation is FederationState {
         // Check:
         _requireOpen(Phase.Aggregate);
         Round storage current = _rounds[_round];
-        address[] memory members = committeeOf(chunk);
+        uint256[] memory positions = _positionsOf(chunk);
+        uint256 members = positions.length;
         if (current.globalLabelsHash[chunk] != 0) revert AlreadyAggregated(_round, chunk);
-        if (labels.length != members.length || proofs.length != members.length) {
-            revert WrongEntryCount(members.length, labels.length, proofs.length);
+        if (labels.length != members || proofs.length != members) {
+            revert WrongEntryCount(members, labels.length, proofs.length);
         }
-        for (uint256 i; i < members.length; ++i) {
-            _checkEntry(chunk, members[i], labels[i], proofs[i]);
+        bytes32[] memory roots = new bytes32[](members);
+        for (uint256 i; i < members; ++i) {
+            bool isRevealed = current.tallies[positions[i]] != 0;
+            roots[i] = _labelsRootOf(chunk, positions[i], isRevealed, labels[i], proofs[i]);
         }
+        _checkRoots(current, chunk, positions, roots);
 
         // Effect:
         PeerTruthSerum.Outcome memory outcome = _kernel()
@@ -173,17 +175,16 @@ contract Federation is FederationState {
                 classes: _task.classes,
                 penaltyWad: _task.penaltyWad,
                 leagues: _hasLeagues(),
-                peerCounts: _peerCounts(members)
+                peerCounts: _peerCounts(positions)
             })
             );
-        for (uint256 i; i < members.length; ++i) {
-            if (labels[i].length == 0) continue;
-            current.submissions[members[i]].score += int128(outcome.scores[i]);
+        for (uint256 i; i < members; ++i) {
+            current.tallies[positions[i]] += 2 * int128(outcome.scores[i]); // 0 without labels
         }
-        current.majorityVotes += uint128(outcome.majorityVotes);
-        current.votes += uint128(outcome.votes);
+        _majorityVotes += uint64(outcome.majorityVotes);
+        _votes += uint64(outcome.votes);
         current.globalLabelsHash[chunk] = keccak256(outcome.globalLabels);
-        ++current.aggregatedChunks;
+        ++_aggregatedChunks;
         emit ChunkAggregated(_round, chunk, msg.sender, outcome.globalLabels);
     }
 
@@ -191,15 +192,13 @@ contract Federation is FederationState {
     function settle() external {
         // Check:
         _requireOpen(Phase.Aggregate);
-        Round storage current = _rounds[_round];
-        if (current.aggregatedChunks != chunks()) {
-            revert ChunksMissing(chunks(), current.aggregatedChunks);
+        if (_aggregatedChunks != chunks()) {
+            revert ChunksMissing(chunks(), _aggregatedChunks);
         }
 
         // Effect:
-        uint256 pool = _shareOut(current);
-        uint256 agreementWad =
-            current.votes == 0 ? 0 : (WAD * current.majorityVotes) / current.votes;
+        uint256 pool = _shareOut();
+        uint256 agreementWad = _votes == 0 ? 0 : (WAD * _majorityVotes) / _votes;
         emit RoundSettled(_round, pool, agreementWad);
         if (_task.stopAgreementWad > 0 && agreementWad >= _task.stopAgreementWad) _close();
         else _openRound();
@@ -256,7 +255,7 @@ contract Federation is FederationState {
 
     function _enter(Phase next, uint256 lengthSeconds) private {
         _phase = next;
-        _deadline = uint64(block.timestamp + lengthSeconds);
+        _deadline = uint40(block.timestamp + lengthSeconds);
     }
 
     /// @dev Start the next round, or close: after the last round, or with too few workers left.
@@ -271,33 +270,32 @@ contract Federation is FederationState {
             else ++i;
         }
         ++_round;
-        Round storage next = _rounds[_round];
-        next.seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
-        next.scaleWad = _round == 1
+        (_awaited, _takers, _leaguesRevealed) = (_rosterLength, 0, 0);
+        (_majorityVotes, _votes, _aggregatedChunks) = (0, 0, 0);
+        _seed = keccak256(abi.encode(block.prevrandao, address(this), uint256(_round)));
+        _scaleWad = _round == 1
             ? _task.rewardScaleWad
-            : uint64((uint256(_rounds[_round - 1].scaleWad) * _task.rewardDecayWad) / WAD);
+            : uint64((uint256(_scaleWad) * _task.rewardDecayWad) / WAD);
         _enter(Phase.Commit, _task.commitSeconds);
-        emit RoundOpened(_round, active, next.seed, _deadline);
+        emit RoundOpened(_round, active, _seed, _deadline);
     }
 
     function _endCommitIfComplete() private {
-        Round storage current = _rounds[_round];
-        if (_commits(current) + current.left == _rosterLength) _endCommit();
+        if (_awaited == 0) _endCommit();
     }
 
     function _endCommit() private {
-        League[2] storage leagues = _rounds[_round].leagues;
-        if (!_isEnough(leagues[0].commits, leagues[1].commits)) {
+        if (!_isEnoughCommitted()) {
             _voidRound();
             return;
         }
+        (_awaited, _takers) = (_takers, 0);
         _enter(Phase.Reveal, _task.revealSeconds);
         emit RevealOpened(_round, _deadline);
     }
 
     function _endReveal() private {
-        League[2] storage leagues = _rounds[_round].leagues;
-        if (!_isEnough(leagues[0].reveals, leagues[1].reveals)) {
+        if (!_isEnoughRevealed()) {
             _voidRound();
             return;
         }
@@ -308,13 +306,13 @@ contract Federation is FederationState {
     /// @dev Nobody is paid; who did not commit pays its stake, or idlers could void rounds for free.
     function _voidRound() private {
         uint256 idle;
-        uint256 cap = _stakeCap(_rounds[_round]);
+        Round storage current = _rounds[_round];
+        uint256 cap = _stakeCap();
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
             Worker storage worker = _workers[workers[i]];
-            if (worker.committed == _round) continue;
             uint256 stake = Math.min(worker.balance, cap);
-            if (stake == 0) continue;
+            if (stake == 0 || current.submissions[workers[i]].commitment != 0) continue;
             worker.balance -= uint128(stake);
             idle += stake;
         }
@@ -367,19 +365,24 @@ contract Federation is FederationState {
         view
         returns (uint256 samples, bytes32 labelsRoot)
     {
-        uint256[] memory assigned =
-            Assignment.chunksOf(position, _rosterLength, _task.committee, chunks());
-        uint256 bits = PackedLabels.labelBits(_task.classes);
-        uint256 expectedBytes;
-        for (uint256 i; i < assigned.length; ++i) {
-            samples += _samplesIn(assigned[i]);
-            expectedBytes += PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
+        unchecked {
+            uint256 last = chunks() - 1;
+            uint256[] memory assigned =
+                Assignment.chunksOf(position, _rosterLength, _task.committee, last + 1);
+            samples = assigned.length * _task.chunkSamples;
+            if (assigned[assigned.length - 1] == last) {
+                samples -= _task.chunkSamples - _samplesIn(last);
+            }
+            uint256 bits = PackedLabels.labelBits(_task.classes);
+            uint256 expectedBytes = PackedLabels.packedBytes(samples, bits);
+            if (labels.length != expectedBytes) {
+                revert WrongLabelsLength(expectedBytes, labels.length);
+            }
+            if (samples % PackedLabels.GROUP_SAMPLES > 0) {
+                PackedLabels.requirePadded(labels, samples, bits);
+            }
+            labelsRoot = _labelsRoot(labels, assigned, bits);
         }
-        if (labels.length != expectedBytes) revert WrongLabelsLength(expectedBytes, labels.length);
-        if (samples % PackedLabels.GROUP_SAMPLES > 0) {
-            PackedLabels.requirePadded(labels, samples, bits);
-        }
-        labelsRoot = _labelsRoot(labels, assigned, bits);
     }
 
     /// @dev The label count of the labels; reverts on malformed codes.
@@ -402,66 +405,103 @@ contract Federation is FederationState {
         return Kernel(address(uint160(uint256(hash))));
     }
 
-    function _bookReveal(League storage league, uint256[] memory counts) private {
-        uint256[] memory sum = league.labelCount.load(counts.length, _mostOfAll());
-        for (uint256 class; class < counts.length; ++class) {
-            sum[class] += counts[class];
-        }
-        league.labelCount.store(sum, _mostOfAll());
-        ++league.reveals;
+    function _requireNotCommitted() private view {
+        bytes32 commitment = commitmentOf(_round, msg.sender);
+        if (commitment != 0) revert AlreadyCommitted(_round, msg.sender, commitment);
     }
 
-    function _checkEntry(
+    /// @dev What is to be remembered of a reveal.
+    function _book(
+        Submission storage submission,
+        uint256 position,
+        uint256 samples,
+        bytes32 labelsRoot,
+        uint256[] memory counts
+    ) private {
+        submission.labelCount.add(counts, _mostOwn(), _headOf(samples, position));
+        Round storage current = _rounds[_round];
+        current.labelsRoots[position] = labelsRoot;
+        current.tallies[position] = 1;
+        uint256 league = _leagueAt(position);
+        current.leagues[league].labelCount.add(counts, _mostOfAll(), 0);
+        _leaguesRevealed |= uint8(1 << league);
+        ++_takers;
+    }
+
+    /// @return the root of the tree to which an entry of `aggregate` belongs; 0 for an empty one
+    function _labelsRootOf(
         uint256 chunk,
-        address worker,
+        uint256 position,
+        bool isRevealed,
         bytes calldata labels,
         bytes32[] calldata proof
-    ) private view {
-        Submission storage submission = _rounds[_round].submissions[worker];
-        if (!submission.hasRevealed) {
-            if (labels.length > 0) revert UnexpectedLabels(chunk, worker);
-            return;
+    ) private view returns (bytes32) {
+        if (!isRevealed) {
+            if (labels.length > 0) {
+                revert UnexpectedLabels(chunk, _workerAt(position));
+            }
+            return 0;
         }
-        if (labels.length == 0) revert MissingLabels(chunk, worker);
-        bytes32 labelsRoot = submission.labelsRoot;
-        if (!MerkleProof.verifyCalldata(proof, labelsRoot, _leaf(chunk, labels))) {
-            revert LabelsNotRevealed(chunk, worker, labelsRoot);
+        if (labels.length == 0) revert MissingLabels(chunk, _workerAt(position));
+        return MerkleProof.processProofCalldata(proof, _leaf(chunk, labels));
+    }
+
+    /// @dev The roots are those of the reveals. Where everyone is in every chunk, the roots are the same
+    /// in all of them, and after the first one hash is read in place of every root; with two
+    /// chunks that would not pay.
+    function _checkRoots(
+        Round storage current,
+        uint256 chunk,
+        uint256[] memory positions,
+        bytes32[] memory roots
+    ) private {
+        bool isShared = positions.length == _rosterLength && chunks() > 2;
+        bytes32 rootsHash = isShared ? EfficientHashLib.hash(roots) : bytes32(0);
+        if (isShared && rootsHash == current.rootsHash) return;
+        for (uint256 i; i < positions.length; ++i) {
+            bytes32 expected = current.labelsRoots[positions[i]];
+            if (roots[i] == expected) continue;
+            revert LabelsNotRevealed(chunk, _workerAt(positions[i]), expected);
         }
+        if (isShared) current.rootsHash = rootsHash;
     }
 
     // ---------------------------------------------------------------------------------- money
 
     /// @dev Move every active worker's stake and reward, and what is left to the pot.
     /// @return total Σ stakes + pot
-    function _shareOut(Round storage current) private returns (uint256 total) {
+    function _shareOut() private returns (uint256 total) {
+        Round storage current = _rounds[_round];
         address[] memory workers = roster();
-        uint256[] memory rates = new uint256[](workers.length);
-        uint256[] memory leagues = new uint256[](workers.length);
+        Standing[] memory standings = new Standing[](workers.length);
         uint256[2] memory pools;
         uint256[2] memory sums;
         if (_hasLeagues()) pools[0] = _pot / 2;
         pools[_hasLeagues() ? 1 : 0] = _pot - pools[0];
-        uint256 cap = _stakeCap(current);
+        uint256 cap = _stakeCap();
         for (uint256 i; i < workers.length; ++i) {
-            uint256 balance = _workers[workers[i]].balance;
-            if (balance == 0) continue;
-            (leagues[i], rates[i]) = _standing(current, workers[i]);
-            pools[leagues[i]] += Math.min(balance, cap);
-            sums[leagues[i]] += rates[i];
+            Standing memory its = standings[i];
+            its.balance = _workers[workers[i]].balance;
+            if (its.balance == 0) continue;
+            its.stake = Math.min(its.balance, cap);
+            _judge(current, workers[i], its);
+            pools[its.league] += its.stake;
+            sums[its.league] += its.rate;
         }
 
         total = pools[0] + pools[1];
         uint256 left = total;
         for (uint256 i; i < workers.length; ++i) {
-            Worker storage worker = _workers[workers[i]];
-            uint256 balance = worker.balance;
-            if (balance == 0) continue;
-            uint256 stake = Math.min(balance, cap);
-            uint256 reward = _share(pools[leagues[i]], sums[leagues[i]], rates[i]);
-            uint256 credit = sums[leagues[i]] == 0 ? stake : reward;
-            if (credit != stake) worker.balance = uint128(balance - stake + credit);
+            Standing memory its = standings[i];
+            if (its.balance == 0) continue;
+            uint256 sum = sums[its.league];
+            uint256 reward = _share(pools[its.league], sum, its.rate);
+            uint256 credit = sum == 0 ? its.stake : reward;
+            if (credit != its.stake) {
+                _workers[workers[i]].balance = uint128(its.balance - its.stake + credit);
+            }
             left -= credit;
-            emit Rewarded(_round, workers[i], current.submissions[workers[i]].score, reward);
+            emit Rewarded(_round, workers[i], its.score, reward);
         }
         for (uint256 league; league < 2; ++league) {
             current.leagues[league].pool = uint128(pools[league]);
@@ -470,16 +510,16 @@ contract Federation is FederationState {
         _pot = uint128(left);
     }
 
-    /// @return league the league that the worker is booked in
-    /// @return rate its score per assigned sample, at least 0; 0 without reveal
-    function _standing(Round storage current, address account)
-        private
-        view
-        returns (uint256 league, uint256 rate)
-    {
-        Submission storage submission = current.submissions[account];
-        if (submission.hasRevealed) return (submission.league, _rate(submission));
-        return (_leagueAt(_positionOf(_workers[account])), 0);
+    /// @dev The league that the worker is booked in, its score and its rate.
+    function _judge(Round storage current, address account, Standing memory its) private view {
+        uint256 head = current.submissions[account].labelCount.first;
+        if (_isRevealed(head)) {
+            its.league = _leagueAt(_positionIn(head));
+            its.score = _scoreOf(current, head);
+            its.rate = _rate(head, its.score);
+        } else {
+            its.league = _leagueAt(_positionOf(_workers[account]));
+        }
     }
 
     /// @dev Slash everybody who committed and did not reveal.
@@ -488,9 +528,9 @@ contract Federation is FederationState {
         Round storage current = _rounds[_round];
         address[] memory workers = roster();
         for (uint256 i; i < workers.length; ++i) {
-            Worker storage worker = _workers[workers[i]];
-            if (worker.committed != _round || worker.excluded) continue;
-            if (current.submissions[workers[i]].hasRevealed) continue;
+            if (_workers[workers[i]].balance == 0) continue; // has left or was slashed
+            Submission storage submission = current.submissions[workers[i]];
+            if (_isRevealed(submission.labelCount.first) || submission.commitment == 0) continue;
             slashed += _slash(workers[i], SlashReason.Withheld);
         }
         _pot += uint128(slashed);

@@ -3,6 +3,8 @@ pragma solidity ^0.8.30;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
+import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
 import {Limits} from "./Limits.sol";
 import {PackedCounts} from "./PackedCounts.sol";
@@ -11,30 +13,25 @@ import {IFederation} from "./interfaces/IFederation.sol";
 
 /// @title What a federation remembers
 /// @notice All storage and every way of reading it. `Federation` is what changes it.
-/// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it.
+/// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it. Arrays
+/// of 1024 have a place for each of MAX_WORKERS or more: unlike a mapping's, it needs no hash.
 abstract contract FederationState is IFederation {
+    using DynamicArrayLib for uint256[];
     using PackedCounts for PackedCounts.Counts;
 
     uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
     uint256 internal constant WAD = 1e18;
 
     /// @param index place in the roster; stale once the worker is off it
-    /// @param committed last round in which it committed
     struct Worker {
         uint128 balance;
         uint16 index;
-        uint16 committed;
         bool excluded;
     }
 
-    /// @param samples how many samples the worker was assigned, s
+    /// @param labelCount its head, 0 without reveal, says what `_isRevealed` and what is below it tell
     struct Submission {
         bytes32 commitment;
-        bytes32 labelsRoot;
-        int128 score;
-        uint32 samples;
-        uint8 league;
-        bool hasRevealed;
         PackedCounts.Counts labelCount;
     }
 
@@ -44,37 +41,49 @@ abstract contract FederationState is IFederation {
     struct League {
         uint128 pool;
         uint128 rates;
-        uint16 commits;
-        uint16 reveals;
         PackedCounts.Counts labelCount;
     }
 
-    /// @param scaleWad the round's λ
-    /// @param left workers that left during the round
-    /// @param opened commitments that were revealed or slashed
+    /// @dev What `aggregate` needs of a member is found by its ring position, without its address.
+    /// @param rootsHash hash of all `labelsRoots`, if they were verified
+    /// @param tallies per ring position, score · 2 + 1; 0 without reveal
+    /// @param labelsRoots per ring position
     struct Round {
-        bytes32 seed;
-        uint128 majorityVotes;
-        uint128 votes;
-        uint64 scaleWad;
-        uint16 left;
-        uint16 opened;
-        uint32 aggregatedChunks;
         League[2] leagues;
         mapping(address worker => Submission) submissions;
         mapping(uint256 chunk => bytes32) globalLabelsHash;
+        bytes32 rootsHash;
+        int128[1024] tallies;
+        bytes32[1024] labelsRoots;
     }
 
     Task internal _task;
+
+    // One word of storage, which almost every call reads and writes.
     Phase internal _phase;
     uint16 internal _round;
-    uint64 internal _deadline;
-    uint128 internal _pot;
+    uint40 internal _deadline;
     /// @dev How many entries of `_roster` count; those behind them are gone.
     uint16 internal _rosterLength;
-    mapping(uint256 index => address) internal _roster;
+    /// @dev Workers that may still act in this phase: commit or leave; reveal or be slashed.
+    uint16 internal _awaited;
+    /// @dev Workers that did what the phase is for: commit; reveal.
+    uint16 internal _takers;
+    /// @dev Leagues in which somebody revealed, a bit for each.
+    uint8 internal _leaguesRevealed;
+    uint128 internal _pot;
+
+    // Of this round, too; a word that had a value in the last round is cheaper to write than a new one.
+    bytes32 internal _seed;
+    /// @dev λ.
+    uint64 internal _scaleWad;
+    uint64 internal _majorityVotes;
+    uint64 internal _votes;
+    uint32 internal _aggregatedChunks;
+
     mapping(address worker => Worker) internal _workers;
     mapping(uint256 round => Round) internal _rounds;
+    address[1024] internal _roster;
 
     // ---------------------------------------------------------------------------------- views
 
@@ -107,10 +116,8 @@ abstract contract FederationState is IFederation {
     }
 
     /// @inheritdoc IFederation
-    function committeeOf(uint256 chunk) public view returns (address[] memory members) {
-        if (_round == 0) revert NoRound();
-        if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
-        uint256[] memory positions = Assignment.members(chunk, _rosterLength, _task.committee);
+    function committeeOf(uint256 chunk) external view returns (address[] memory members) {
+        uint256[] memory positions = _positionsOf(chunk);
         members = new address[](positions.length);
         for (uint256 i; i < positions.length; ++i) {
             members[i] = _workerAt(positions[i]);
@@ -129,8 +136,10 @@ abstract contract FederationState is IFederation {
 
     /// @inheritdoc IFederation
     function chunks() public view returns (uint256) {
-        uint256 chunkSamples = _task.chunkSamples;
-        return (_task.samplesPerRound + chunkSamples - 1) / chunkSamples;
+        unchecked {
+            uint256 chunkSamples = _task.chunkSamples;
+            return (_task.samplesPerRound + chunkSamples - 1) / chunkSamples;
+        }
     }
 
     /// @inheritdoc IFederation
@@ -160,8 +169,8 @@ abstract contract FederationState is IFederation {
         returns (uint32[] memory labelCount)
     {
         Submission storage submission = _rounds[round_].submissions[worker];
-        if (!submission.hasRevealed) return labelCount;
-        uint256[] memory counts = submission.labelCount.load(_task.classes, _mostOwn());
+        if (!_isRevealed(submission.labelCount.first)) return labelCount;
+        uint256[] memory counts = _ownCounts(submission);
         labelCount = new uint32[](counts.length);
         for (uint256 class; class < counts.length; ++class) {
             labelCount[class] = uint32(counts[class]);
@@ -170,19 +179,22 @@ abstract contract FederationState is IFederation {
 
     /// @inheritdoc IFederation
     function scoreOf(uint256 round_, address worker) external view returns (int256) {
-        return _rounds[round_].submissions[worker].score;
+        Round storage past = _rounds[round_];
+        return _scoreOf(past, past.submissions[worker].labelCount.first);
     }
 
     /// @inheritdoc IFederation
     function rewardOf(uint256 round_, address worker) external view returns (uint256) {
-        Submission storage submission = _rounds[round_].submissions[worker];
-        League storage league = _rounds[round_].leagues[submission.league];
-        return _share(league.pool, league.rates, _rate(submission));
+        Round storage past = _rounds[round_];
+        uint256 head = past.submissions[worker].labelCount.first;
+        League storage league = past.leagues[_leagueAt(_positionIn(head))];
+        return _share(league.pool, league.rates, _rate(head, _scoreOf(past, head)));
     }
 
     /// @inheritdoc IFederation
     function labelsRootOf(uint256 round_, address worker) external view returns (bytes32) {
-        return _rounds[round_].submissions[worker].labelsRoot;
+        uint256 head = _rounds[round_].submissions[worker].labelCount.first;
+        return _isRevealed(head) ? _rounds[round_].labelsRoots[_positionIn(head)] : bytes32(0);
     }
 
     /// @inheritdoc IFederation
@@ -198,17 +210,7 @@ abstract contract FederationState is IFederation {
         uint32[] calldata labelCount,
         bytes32 salt
     ) public view returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                block.chainid,
-                address(this),
-                round_,
-                worker,
-                keccak256(labels),
-                keccak256(abi.encodePacked(labelCount)),
-                salt
-            )
-        );
+        return _commitment(round_, worker, labels, _hash(labelCount), salt);
     }
 
     // ------------------------------------------------------------------------ roster and leagues
@@ -222,81 +224,144 @@ abstract contract FederationState is IFederation {
     }
 
     function _workerAt(uint256 position) internal view returns (address) {
-        return _roster[Assignment.rosterIndex(_rounds[_round].seed, _rosterLength, position)];
+        return _roster[Assignment.rosterIndex(_seed, _rosterLength, position)];
     }
 
     function _positionOf(Worker storage worker) internal view returns (uint256) {
-        return Assignment.ringPosition(_rounds[_round].seed, _rosterLength, worker.index);
+        return Assignment.ringPosition(_seed, _rosterLength, worker.index);
     }
 
-    function _commits(Round storage current) internal view returns (uint256) {
-        return uint256(current.leagues[0].commits) + current.leagues[1].commits;
+    /// @dev Ring positions of the chunk's members, in committee order.
+    function _positionsOf(uint256 chunk) internal view returns (uint256[] memory) {
+        if (_round == 0) revert NoRound();
+        if (chunk >= chunks()) revert NoSuchChunk(chunk, chunks());
+        return Assignment.members(chunk, _rosterLength, _task.committee);
     }
 
-    /// @dev Whether a round with that many takers per league can pay.
-    function _isEnough(uint256 inLeague0, uint256 inLeague1) internal view returns (bool) {
-        if (_hasLeagues() && (inLeague0 == 0 || inLeague1 == 0)) return false;
-        return inLeague0 + inLeague1 >= _task.minWorkers;
+    /// @dev Whether a round with these commits can pay. A commit does not say in which league it is,
+    /// for it would have to find its ring position; so if all could be in one league, they are sought.
+    function _isEnoughCommitted() internal view returns (bool) {
+        uint256 n = _rosterLength;
+        if (_takers < _task.minWorkers) return false;
+        if (!_hasLeagues() || _takers > (n + 1) / 2) return true;
+        uint256 leagues; // a bit for each
+        for (uint256 position; position < n && leagues != 3; ++position) {
+            if (commitmentOf(_round, _workerAt(position)) != 0) leagues |= 1 << (position % 2);
+        }
+        return leagues == 3;
+    }
+
+    /// @dev Whether a round with these reveals can pay.
+    function _isEnoughRevealed() internal view returns (bool) {
+        return _takers >= _task.minWorkers && (!_hasLeagues() || _leaguesRevealed == 3);
+    }
+
+    // ------------------------------------------------------------------------------- submissions
+
+    /// @dev What goes in front of a label count: samples, ring position, and a 1 to tell it from 0.
+    function _headOf(uint256 samples, uint256 position) internal pure returns (uint256) {
+        return (samples << 32) | (position << 1) | 1;
+    }
+
+    /// @param head the first word of a label count
+    function _isRevealed(uint256 head) internal pure returns (bool) {
+        return head > 0;
+    }
+
+    /// @return the ring position that the worker had
+    function _positionIn(uint256 head) internal pure returns (uint256) {
+        return uint32(head) >> 1;
+    }
+
+    /// @return fixed point
+    function _scoreOf(Round storage current, uint256 head) internal view returns (int256) {
+        return _isRevealed(head) ? current.tallies[_positionIn(head)] >> 1 : int128(0);
+    }
+
+    function _ownCounts(Submission storage submission) internal view returns (uint256[] memory) {
+        return submission.labelCount.load(_task.classes, _mostOwn(), true);
     }
 
     // ------------------------------------------------------------------------------------ labels
 
     function _samplesIn(uint256 chunk) internal view returns (uint256) {
-        return
-            Math.min(
+        unchecked {
+            return Math.min(
                 _task.chunkSamples, _task.samplesPerRound - chunk * uint256(_task.chunkSamples)
             );
+        }
     }
 
+    /// @param assigned the chunks that they form, of which the last may be shorter
     function _labelsRoot(bytes calldata labels, uint256[] memory assigned, uint256 bits)
         internal
         view
         returns (bytes32)
     {
-        if (assigned.length == 0) return 0;
-        bytes32[] memory level = new bytes32[](assigned.length);
-        uint256 offset;
-        for (uint256 i; i < assigned.length; ++i) {
-            uint256 end = offset + PackedLabels.packedBytes(_samplesIn(assigned[i]), bits);
-            level[i] = _leaf(assigned[i], labels[offset:end]);
-            offset = end;
-        }
-        for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
-            for (uint256 i; i < width / 2; ++i) {
-                level[i] = Hashes.commutativeKeccak256(level[2 * i], level[2 * i + 1]);
+        unchecked {
+            bytes32[] memory level = new bytes32[](assigned.length);
+            uint256 chunkBytes = PackedLabels.packedBytes(_task.chunkSamples, bits);
+            for (uint256 i; i < assigned.length; ++i) {
+                uint256 end = Math.min((i + 1) * chunkBytes, labels.length);
+                level[i] = _leaf(assigned[i], labels[i * chunkBytes:end]);
             }
-            if (width % 2 == 1) level[width / 2] = level[width - 1];
+            for (uint256 width = level.length; width > 1; width = (width + 1) / 2) {
+                for (uint256 i; i < width / 2; ++i) {
+                    level[i] = Hashes.commutativeKeccak256(level[2 * i], level[2 * i + 1]);
+                }
+                if (width % 2 == 1) level[width / 2] = level[width - 1];
+            }
+            return level[0];
         }
-        return level[0];
+    }
+
+    function _commitment(
+        uint256 round_,
+        address worker,
+        bytes calldata labels,
+        bytes32 labelCountHash,
+        bytes32 salt
+    ) internal view returns (bytes32) {
+        bytes32 labelsHash = EfficientHashLib.hashCalldata(labels); // without memory of its own
+        return keccak256(
+            abi.encode(
+                block.chainid, address(this), round_, worker, labelsHash, labelCountHash, salt
+            )
+        );
+    }
+
+    function _hash(uint32[] calldata labelCount) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(labelCount));
     }
 
     function _leaf(uint256 chunk, bytes calldata labels) internal pure returns (bytes32) {
-        return keccak256(abi.encode(chunk, keccak256(labels)));
+        return EfficientHashLib.hash(bytes32(chunk), EfficientHashLib.hashCalldata(labels));
     }
 
     /// @dev g; see `PeerTruthSerum.Chunk`.
-    function _peerCounts(address[] memory members)
+    function _peerCounts(uint256[] memory positions)
         internal
         view
         returns (uint256[][] memory peerCounts)
     {
-        League[2] storage leagues = _rounds[_round].leagues;
+        Round storage current = _rounds[_round];
         uint256 classes = _task.classes;
         uint256 most = _mostOfAll();
         if (_hasLeagues()) {
             peerCounts = new uint256[][](2);
-            peerCounts[0] = leagues[1].labelCount.load(classes, most);
-            peerCounts[1] = leagues[0].labelCount.load(classes, most);
+            for (uint256 league; league < 2; ++league) {
+                peerCounts[league] =
+                    current.leagues[1 - league].labelCount.load(classes, most, false);
+            }
             return peerCounts;
         }
-        peerCounts = new uint256[][](members.length);
-        uint256[] memory total = leagues[0].labelCount.load(classes, most);
-        for (uint256 i; i < members.length; ++i) {
-            Submission storage submission = _rounds[_round].submissions[members[i]];
-            if (!submission.hasRevealed) continue;
-            uint256[] memory own = submission.labelCount.load(classes, _mostOwn());
+        peerCounts = new uint256[][](positions.length);
+        uint256[] memory total = current.leagues[0].labelCount.load(classes, most, false);
+        for (uint256 i; i < positions.length; ++i) {
+            if (current.tallies[positions[i]] == 0) continue;
+            uint256[] memory own = _ownCounts(current.submissions[_workerAt(positions[i])]);
             for (uint256 class; class < classes; ++class) {
-                own[class] = total[class] - own[class];
+                own.set(class, total.get(class) - own.get(class));
             }
             peerCounts[i] = own;
         }
@@ -308,20 +373,21 @@ abstract contract FederationState is IFederation {
     }
 
     function _mostOfAll() internal view returns (uint256) {
-        return uint256(_task.samplesPerRound) * _task.maxWorkers;
+        unchecked {
+            return uint256(_task.samplesPerRound) * _task.maxWorkers;
+        }
     }
 
     // ------------------------------------------------------------------------------------- money
 
     /// @dev ⌊λ · deposit⌋: what a round puts at stake of every balance, at most.
-    function _stakeCap(Round storage current) internal view returns (uint256) {
-        return (uint256(current.scaleWad) * _task.depositWei) / WAD;
+    function _stakeCap() internal view returns (uint256) {
+        return (uint256(_scaleWad) * _task.depositWei) / WAD;
     }
 
     /// @dev Score per assigned sample, at least 0; 0 without reveal.
-    function _rate(Submission storage submission) internal view returns (uint256) {
-        int256 score = submission.score;
-        return score > 0 ? uint256(score) / submission.samples : 0;
+    function _rate(uint256 head, int256 score) internal pure returns (uint256) {
+        return score > 0 ? uint256(score) / (uint64(head) >> 32) : 0;
     }
 
     /// @dev ⌊pool · rate / Σ rates⌋; 0 where stakes go back.

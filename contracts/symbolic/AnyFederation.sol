@@ -7,15 +7,14 @@ import {Federation} from "../src/Federation.sol";
 /// @notice The real contract, and a way of putting its storage into a state that a check chooses.
 contract AnyFederation is Federation {
     struct State {
-        uint64 deadline;
+        uint40 deadline;
         uint96 pot;
         uint96[3] balances;
-        uint16[3] committed;
+        bool[3] committed;
         bool[3] revealed;
-        uint16 commits;
-        uint16 reveals;
-        uint16 opened;
-        uint16 left;
+        uint16 awaited;
+        uint16 takers;
+        uint8 leaguesRevealed;
     }
 
     constructor(Task memory task_) Federation(task_) {}
@@ -31,22 +30,21 @@ contract AnyFederation is Federation {
         _pot = state.pot;
         _rosterLength = 3;
         Round storage current = _rounds[round_];
-        current.seed = keccak256("seed");
-        current.scaleWad = _task.rewardScaleWad;
-        current.aggregatedChunks = 1;
-        current.left = state.left;
-        current.opened = state.opened;
-        current.leagues[0].commits = state.commits;
-        current.leagues[0].reveals = state.reveals;
+        _seed = keccak256("seed");
+        _scaleWad = _task.rewardScaleWad;
+        _aggregatedChunks = 1;
+        _awaited = state.awaited;
+        _takers = state.takers;
+        _leaguesRevealed = state.leaguesRevealed;
         for (uint16 i; i < 3; ++i) {
             _roster[i] = workers[i];
             Worker storage worker = _workers[workers[i]];
             worker.balance = state.balances[i];
             worker.index = i;
-            worker.committed = state.committed[i];
-            current.submissions[workers[i]].hasRevealed = state.revealed[i];
-            current.submissions[workers[i]].samples = 1;
-            current.submissions[workers[i]].score = int128(uint128(uint16(i)));
+            Submission storage submission = current.submissions[workers[i]];
+            submission.commitment = state.committed[i] ? bytes32("commitment") : bytes32(0);
+            if (state.revealed[i]) submission.labelCount.first = _headOf(1, i);
+            current.tallies[i] = 2 * int128(uint128(i)) + 1;
         }
     }
 }

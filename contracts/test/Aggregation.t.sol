@@ -175,6 +175,33 @@ contract AggregateTest is FederationTest {
         federation.aggregate(0, labels, proofs);
     }
 
+    function test_RevertWhen_LabelsAreAlteredAfterTheFirstChunk() public {
+        task.samplesPerRound = 900;
+        _openAggregation();
+        _aggregate(2);
+        for (uint256 q; q < 2; ++q) {
+            (bytes[] memory labels, bytes32[][] memory proofs) = _entries(q);
+            for (uint256 i; i < 6; ++i) {
+                if (labels[i].length == 0) continue;
+                labels[i][7] ^= 0x01;
+                vm.expectRevert(
+                    abi.encodeWithSelector(
+                        IFederation.LabelsNotRevealed.selector,
+                        q,
+                        federation.committeeOf(q)[i],
+                        federation.labelsRootOf(1, federation.committeeOf(q)[i])
+                    )
+                );
+                federation.aggregate(q, labels, proofs);
+                labels[i][7] ^= 0x01;
+            }
+            federation.aggregate(q, labels, proofs);
+        }
+        _aggregate(3);
+        _requirePlainResults();
+        federation.settle();
+    }
+
     function test_RevertWhen_AnEntryIsMissingOrTooMuch() public {
         _openAggregation();
         (bytes[] memory labels, bytes32[][] memory proofs) = _entries(0);

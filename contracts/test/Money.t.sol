@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {FederationTest} from "./FederationTest.sol";
+import {Vm} from "./Vm.sol";
 
 contract SettleTest is FederationTest {
     struct Pools {
@@ -221,23 +222,63 @@ contract AdvanceTest is FederationTest {
         vm.assertEq(federation.rewardOf(1, _worker(0)), 0);
     }
 
-    function _commitOneLeague(uint256 league) private {
+    function _commitOneLeague(uint256 league, uint256 most) private {
         task.maxWorkers = 10;
         _openFirstRound(10);
-        for (uint256 i; i < 10; ++i) {
-            if (federation.leagueOf(_worker(i)) == league) _commit(_worker(i));
+        uint256 commits;
+        for (uint256 i; i < 10 && commits < most; ++i) {
+            if (federation.leagueOf(_worker(i)) != league) continue;
+            _commit(_worker(i));
+            ++commits;
         }
         _endPhase();
         vm.assertEq(federation.round(), 2);
-        vm.assertEq(federation.pot(), 2.5 ether);
+        vm.assertEq(federation.pot(), (10 - most) * 0.5 ether);
+    }
+
+    function test_VoidsARoundInWhichOnlySomeOfALeagueCommitted() public {
+        _commitOneLeague(0, 4);
     }
 
     function test_VoidsARoundInWhichALeagueDidNotCommit() public {
-        _commitOneLeague(0);
+        _commitOneLeague(0, 5);
     }
 
     function test_VoidsARoundInWhichTheOtherLeagueDidNotCommit() public {
-        _commitOneLeague(1);
+        _commitOneLeague(1, 5);
+    }
+
+    function test_OpensRevealWithFewCommitsInBothLeagues() public {
+        task.maxWorkers = 10;
+        _openFirstRound(10);
+        uint256[2] memory commits;
+        for (uint256 i; i < 10; ++i) {
+            if (commits[federation.leagueOf(_worker(i))]++ < 2) _commit(_worker(i));
+        }
+        _endPhase();
+        _requirePhase(IFederation.Phase.Reveal);
+    }
+
+    function _revealOneLeague(uint256 league) private {
+        task.maxWorkers = 10;
+        _openFirstRound(10);
+        _commitAll();
+        for (uint256 i; i < 10; ++i) {
+            if (federation.leagueOf(_worker(i)) == league) _reveal(_worker(i));
+        }
+        _endPhase();
+        _requirePhase(IFederation.Phase.Commit);
+        vm.assertEq(federation.round(), 2);
+        vm.assertEq(federation.roster().length, 5);
+        vm.assertEq(federation.pot(), 5 ether);
+    }
+
+    function test_VoidsARoundInWhichALeagueDidNotReveal() public {
+        _revealOneLeague(0);
+    }
+
+    function test_VoidsARoundInWhichTheOtherLeagueDidNotReveal() public {
+        _revealOneLeague(1);
     }
 
     function test_SlashesWhoDidNotReveal() public {
@@ -254,6 +295,29 @@ contract AdvanceTest is FederationTest {
         vm.assertTrue(federation.isExcluded(_worker(5)));
         vm.assertEq(federation.balanceOf(_worker(5)), 0);
         vm.assertEq(federation.pot(), 1 ether);
+    }
+
+    function test_SlashesALiarOnce() public {
+        _openFirstRound(6);
+        Opening memory lie = _opening(_worker(0));
+        ++lie.labelCount[0];
+        bytes32 commitment = _commitment(_worker(0), lie);
+        vm.prank(_worker(0));
+        federation.commit(commitment);
+        for (uint256 i = 1; i < 6; ++i) {
+            _commit(_worker(i));
+        }
+        _reveal(_worker(0), lie);
+        for (uint256 i = 1; i < 5; ++i) {
+            _reveal(_worker(i));
+        }
+        vm.warp(federation.deadline());
+        vm.recordLogs();
+        federation.advance();
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 2);
+        vm.assertEq(logs[0].topics[2], bytes32(uint256(uint160(_worker(5)))));
+        vm.assertEq(federation.pot(), 2 ether);
     }
 
     function test_VoidsARoundWithTooFewReveals() public {

@@ -198,6 +198,17 @@ contract OneWeiTest is FederationTest {
         vm.assertEq(_worker(0).balance, 1);
     }
 
+    function test_IsLostByWhoDoesNotReveal() public {
+        _openFirstRound(6);
+        _commitAll();
+        for (uint256 i; i < 5; ++i) {
+            _reveal(_worker(i));
+        }
+        _endPhase();
+        vm.assertTrue(federation.isExcluded(_worker(5)));
+        vm.assertEq(federation.pot(), 1);
+    }
+
     function test_WhoCommittedShareTheStakesOfTheIdle() public {
         _openFirstRound(6);
         for (uint256 i; i < 3; ++i) {

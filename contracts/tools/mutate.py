@@ -68,8 +68,6 @@ NAMES = {
     "rewardScaleWad": "rewardDecayWad",
     "rewardDecayWad": "rewardScaleWad",
     "samplesPerRound": "chunkSamples",
-    "commits": "reveals",
-    "reveals": "commits",
     "majorityVotes": "votes",
     "pool": "rates",
     "rates": "pool",
