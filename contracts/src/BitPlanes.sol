@@ -389,7 +389,7 @@ library BitPlanes {
     /// @notice Sum of a number over the samples of a mask, in one block.
     /// @param mask a row
     /// @param plane the number's lowest plane, a row; the others follow
-    /// @param nPlanes at most 20
+    /// @param nPlanes at least one
     /// @dev As in `countBoth`, but what is left of a plane as twos, fours and eights are ones, twos and
     /// fours to the next plane. So only the ones of each are counted, and the rest at last.
     function sumWithin(uint256 mask, uint256 plane, uint256 nPlanes)
@@ -401,76 +401,77 @@ library BitPlanes {
             let ones := 0
             let twos := 0
             let fours := 0
-            for { let end := add(plane, shl(8, nPlanes)) } lt(plane, end) {
+            // The mask's distance from the plane changes, so that the compiler does not load the mask
+            // before the loop and run out of stack. The sum is halved for every plane, and the word's
+            // lower half takes what is shifted out; its lowest bit says that this was the last.
+            mask := sub(mask, plane)
+            for { total := shl(nPlanes, 1) } iszero(and(total, 1)) {
                 plane := add(plane, 256)
+                mask := sub(mask, 256)
             } {
+                let at := add(plane, mask)
                 let s
                 let t
-                let f
                 {
-                    let x := and(mload(mask), mload(plane))
-                    let y := and(mload(add(mask, 32)), mload(add(plane, 32)))
-                    let both := and(x, y)
-                    x := xor(x, y)
-                    s := or(both, and(ones, x))
-                    ones := xor(ones, x)
+                    let x := and(mload(at), mload(plane))
+                    let y := and(mload(add(at, 32)), mload(add(plane, 32)))
+                    let u := xor(ones, x)
+                    s := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let x := and(mload(add(mask, 64)), mload(add(plane, 64)))
-                    let y := and(mload(add(mask, 96)), mload(add(plane, 96)))
-                    let both := and(x, y)
-                    x := xor(x, y)
-                    t := or(both, and(ones, x))
-                    ones := xor(ones, x)
+                    let x := and(mload(add(at, 64)), mload(add(plane, 64)))
+                    let y := and(mload(add(at, 96)), mload(add(plane, 96)))
+                    let u := xor(ones, x)
+                    t := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let both := and(s, t)
-                    s := xor(s, t)
-                    f := or(both, and(twos, s))
-                    twos := xor(twos, s)
+                    let u := xor(twos, s)
+                    let carry := xor(s, and(u, xor(s, t)))
+                    twos := xor(u, t)
+                    s := carry
+                }
+                let f := s
+                {
+                    let x := and(mload(add(at, 128)), mload(add(plane, 128)))
+                    let y := and(mload(add(at, 160)), mload(add(plane, 160)))
+                    let u := xor(ones, x)
+                    s := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let x := and(mload(add(mask, 128)), mload(add(plane, 128)))
-                    let y := and(mload(add(mask, 160)), mload(add(plane, 160)))
-                    let both := and(x, y)
-                    x := xor(x, y)
-                    s := or(both, and(ones, x))
-                    ones := xor(ones, x)
+                    let x := and(mload(add(at, 192)), mload(add(plane, 192)))
+                    let y := and(mload(add(at, 224)), mload(add(plane, 224)))
+                    let u := xor(ones, x)
+                    t := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
                 }
                 {
-                    let x := and(mload(add(mask, 192)), mload(add(plane, 192)))
-                    let y := and(mload(add(mask, 224)), mload(add(plane, 224)))
-                    let both := and(x, y)
-                    x := xor(x, y)
-                    t := or(both, and(ones, x))
-                    ones := xor(ones, x)
+                    let u := xor(twos, s)
+                    let carry := xor(s, and(u, xor(s, t)))
+                    twos := xor(u, t)
+                    s := carry
                 }
                 {
-                    let both := and(s, t)
-                    s := xor(s, t)
-                    t := or(both, and(twos, s))
-                    twos := xor(twos, s)
-                }
-                {
-                    let both := and(f, t)
-                    f := xor(f, t)
-                    t := or(both, and(fours, f))
-                    f := xor(fours, f)
+                    let u := xor(fours, f)
+                    let carry := xor(f, and(u, xor(f, s)))
+                    fours := xor(u, s)
+                    s := carry
                 }
                 // 2-bit, 4-bit, byte and 16-bit lanes
-                s := 0x5555555555555555555555555555555555555555555555555555555555555555
-                ones := sub(ones, and(shr(1, ones), s))
-                s := 0x3333333333333333333333333333333333333333333333333333333333333333
-                ones := add(and(ones, s), and(shr(2, ones), s))
-                s := 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
-                ones := and(add(ones, shr(4, ones)), s)
-                s := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
-                ones := mod(add(and(ones, s), and(shr(8, ones), s)), 0xffff)
-                // halved for every plane: the lower half of the word takes what is shifted out
+                t := 0x5555555555555555555555555555555555555555555555555555555555555555
+                ones := sub(ones, and(shr(1, ones), t))
+                t := 0x3333333333333333333333333333333333333333333333333333333333333333
+                ones := add(and(ones, t), and(shr(2, ones), t))
+                t := 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
+                ones := and(add(ones, shr(4, ones)), t)
+                t := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+                ones := mod(add(and(ones, t), and(shr(8, ones), t)), 0xffff)
                 total := add(shr(1, total), shl(128, ones))
                 ones := twos
-                twos := f
-                fours := t
+                twos := fours
+                fours := s
             }
             total := shr(sub(129, nPlanes), total)
             // bytes of ones + 2 · twos + 4 · fours, at most 56

@@ -8,8 +8,7 @@ import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 
 /// @title PTSFD, 256 samples at a time
 /// @notice The same majority and scores as `PeerTruthSerum`, to the last bit, from word operations
-/// on bit planes, for chunks in which every sample was labelled by all voters or by none.
-/// docs/kernel.md explains the steps.
+/// on bit planes, class by class. docs/kernel.md explains the steps.
 /// @dev Voters are the members that revealed, league 0 first; without leagues all are in league 0.
 library BitSlicedSerum {
     uint256 private constant WORD = BitPlanes.WORD;
@@ -23,6 +22,9 @@ library BitSlicedSerum {
 
     /// @dev Every block of a part has a record of the same layout, in rows. Pointers are into the
     /// first one.
+    /// @param tally what to do with a group, and `addMatches` with a part. They depend on how many
+    /// voters there are. As pointers, the compiler leaves them apart: in one large function they would
+    /// run out of stack.
     /// @param seats as many as voters, or FEW, of which those that are empty have rows of 0
     /// @param planes planes of a league's number of votes, four at least
     /// @param sources per voter, a word: where its labels are in the calldata
@@ -39,9 +41,14 @@ library BitSlicedSerum {
     /// @param step size of a record, in bytes
     /// @param matches per class and voter, a word: Σ (peers' votes)
     /// @param winners the majority labels, as they travel
+    /// @param members who revealed, league 0 first
+    /// @param majorityVotes votes for the majority label so far
+    /// @param groups groups of 256 samples in the chunk
     /// @param group the group at hand
     /// @param at bytes from the first word of the records to the group's
     struct Bench {
+        function(Bench memory) internal pure tally;
+        function(Bench memory) internal pure addMatches;
         uint256 classes;
         uint256 bits;
         bool leagues;
@@ -61,12 +68,22 @@ library BitSlicedSerum {
         uint256 step;
         uint256 matches;
         uint256[] winners;
+        uint256[] members;
+        uint256 majorityVotes;
+        uint256 groups;
         uint256 group;
         uint256 at;
     }
 
-    /// @notice Score and aggregate one chunk; see `PeerTruthSerum.score`.
-    /// @param labelled samples that all voters labelled, the others being labelled by none
+    /// @notice Whether this is the cheaper way to score, as long as every sample was labelled by all
+    /// voters or by none: it goes through every class, however few labels it has.
+    function isCheaper(uint256 classes) internal pure returns (bool) {
+        return classes <= 24;
+    }
+
+    /// @notice Score and aggregate one chunk in which every sample was labelled by all voters or by
+    /// none; see `PeerTruthSerum.score`.
+    /// @param labelled how many by all
     function score(
         bytes[] calldata labels,
         uint256 groups,
@@ -74,31 +91,26 @@ library BitSlicedSerum {
         PeerTruthSerum.Chunk memory chunk
     ) internal pure returns (PeerTruthSerum.Outcome memory outcome) {
         unchecked {
-            uint256[] memory members = _voters(labels, chunk.leagues);
-            Bench memory bench = _newBench(labels, members, groups, chunk);
-            bench.winners = new uint256[](groups * bench.bits);
-            while (bench.group < groups) {
-                _tallyPart(bench, groups);
-                outcome.majorityVotes += _majorityVotes(bench);
-                _match(bench);
+            Bench memory bench = _newBench(labels, groups, chunk);
+            while (bench.group < bench.groups) {
+                _tallyPart(bench);
+                bench.addMatches(bench);
             }
+            outcome.majorityVotes = bench.majorityVotes;
             outcome.votes = labelled * bench.voters;
             outcome.globalLabels = BitPlanes.toBytes(bench.winners);
-            outcome.scores = _scores(bench, members, labels.length, labelled, chunk);
+            outcome.scores = _scores(bench, labels.length, labelled, chunk);
         }
     }
 
     /// @dev Go through the groups of the next blocks.
-    function _tallyPart(Bench memory bench, uint256 groups) private pure {
+    function _tallyPart(Bench memory bench) private pure {
         unchecked {
-            uint256 left = (groups - bench.group + 7) / 8;
+            uint256 left = (bench.groups - bench.group + 7) / 8;
             if (left < bench.blocks) bench.blocks = left;
-            uint256 end = bench.blocks * bench.step;
-            for (bench.at = 0; bench.at < end;) {
-                if (bench.group < groups) {
-                    _readQuads(bench);
-                    _tally(bench);
-                    _writeWinners(bench);
+            for (bench.at = 0; bench.at < bench.blocks * bench.step;) {
+                if (bench.group < bench.groups) {
+                    bench.tally(bench);
                     ++bench.group;
                 } else {
                     _clearRows(bench.masks + bench.at, bench.step / ROW);
@@ -196,12 +208,14 @@ library BitSlicedSerum {
 
     function _newBench(
         bytes[] calldata labels,
-        uint256[] memory members,
         uint256 groups,
         PeerTruthSerum.Chunk memory chunk
     ) private pure returns (Bench memory bench) {
         unchecked {
+            uint256[] memory members = _voters(labels, chunk.leagues);
             uint256 n = members.length;
+            bench.members = members;
+            bench.groups = groups;
             bench.classes = chunk.classes;
             bench.bits = PackedLabels.labelBits(chunk.classes);
             bench.leagues = chunk.leagues;
@@ -212,9 +226,12 @@ library BitSlicedSerum {
                 BitPlanes.store(bench.sources + v * WORD, _sourceOf(labels[members[v]]));
             }
             bench.seats = n <= FEW ? FEW : n;
+            if (n <= FEW) (bench.tally, bench.addMatches) = (_tallyFew, _matchFew);
+            else (bench.tally, bench.addMatches) = (_tallyMany, _matchMany);
             uint256 larger = bench.inLeague[bench.inLeague[1] > bench.inLeague[0] ? 1 : 0];
             bench.planes = larger <= BitPlanes.MOST_AT_ONCE ? 4 : PackedLabels.labelBits(larger);
-            _layOut(bench, groups);
+            _layOut(bench);
+            bench.winners = new uint256[](groups * bench.bits);
             bench.quads = BitPlanes.allocate((bench.bits + 1) / 2 * 4 * bench.seats);
             bench.uppers = BitPlanes.allocate(bench.seats);
             for (uint256 v; v < n; ++v) {
@@ -226,13 +243,14 @@ library BitSlicedSerum {
     }
 
     /// @dev Make room for the records.
-    function _layOut(Bench memory bench, uint256 groups) private pure {
+    function _layOut(Bench memory bench) private pure {
         unchecked {
+            bool isFew = bench.seats == FEW;
             uint256 masks = bench.classes * bench.seats * ROW;
-            uint256 votes = bench.seats == FEW ? 0 : bench.classes * 2 * bench.planes * ROW;
+            uint256 votes = isFew ? 0 : bench.classes * 2 * bench.planes * ROW;
             uint256 number = (bench.planes + 1) * ROW;
             bench.step = masks + votes + 2 * number;
-            uint256 blocks = (groups + 7) / 8;
+            uint256 blocks = (bench.groups + 7) / 8;
             uint256 most = PART_WORDS * WORD / bench.step;
             if (most == 0) most = 1;
             if (most > PART_BLOCKS) most = PART_BLOCKS;
@@ -329,36 +347,57 @@ library BitSlicedSerum {
 
     // ------------------------------------------------------------------------------- majority
 
-    /// @dev Who votes for each class in the group at hand, and where it has more votes than those
-    /// before it.
-    function _tally(Bench memory bench) private pure {
+    /// @dev Who of a few votes for each class in the group at hand, and where it has more votes than
+    /// those before it.
+    function _tallyFew(Bench memory bench) private pure {
         unchecked {
-            uint256 voters = bench.voters;
+            _readQuads(bench);
+            bool isFour = bench.voters <= 4;
             uint256 mask = bench.masks + bench.at;
             uint256 best = bench.best + bench.at;
             uint256 greater = bench.greater;
             uint256 end = greater + bench.classes * WORD;
-            _clearRows(best, voters <= 4 ? 3 : bench.planes + 1);
+            _clearRows(best, isFour ? 3 : 4);
             for (uint256 quad; greater < end; ++quad) {
                 uint256 upper = _uppersOf(bench, quad);
                 uint256 lower = bench.quads;
                 for (uint256 four = greater + 4 * WORD; greater < four; greater += WORD) {
                     if (greater == end) break;
-                    uint256 found;
-                    if (voters <= 4) {
-                        found = BitPlanes.takeGreaterOfFour(lower, upper, mask, best);
-                    } else if (voters <= FEW) {
-                        found = BitPlanes.takeGreaterOfTen(lower, upper, mask, best);
-                    } else {
-                        found = _takeGreater(bench, lower, upper, mask, greater);
-                        lower += (voters - FEW) * WORD;
-                        mask += (voters - FEW) * ROW;
-                    }
-                    BitPlanes.store(greater, found);
+                    BitPlanes.store(
+                        greater,
+                        isFour
+                            ? BitPlanes.takeGreaterOfFour(lower, upper, mask, best)
+                            : BitPlanes.takeGreaterOfTen(lower, upper, mask, best)
+                    );
                     lower += FEW * WORD;
                     mask += FEW * ROW;
                 }
             }
+            _writeWinners(bench);
+        }
+    }
+
+    /// @dev The same for many.
+    function _tallyMany(Bench memory bench) private pure {
+        unchecked {
+            _readQuads(bench);
+            uint256 seats = bench.seats;
+            uint256 nextMask = seats * ROW;
+            uint256 mask = bench.masks + bench.at;
+            uint256 greater = bench.greater;
+            uint256 end = greater + bench.classes * WORD;
+            _clearRows(bench.best + bench.at, bench.planes + 1);
+            for (uint256 quad; greater < end; ++quad) {
+                uint256 upper = _uppersOf(bench, quad);
+                uint256 lower = bench.quads;
+                for (uint256 four = greater + 4 * WORD; greater < four; greater += WORD) {
+                    if (greater == end) break;
+                    BitPlanes.store(greater, _takeGreater(bench, lower, upper, mask, greater));
+                    lower += seats * WORD;
+                    mask += nextMask;
+                }
+            }
+            _writeWinners(bench);
         }
     }
 
@@ -477,12 +516,13 @@ library BitSlicedSerum {
         }
     }
 
-    /// @return total the most votes of a class, summed over the samples of the part
-    function _majorityVotes(Bench memory bench) private pure returns (uint256 total) {
+    /// @dev Add the most votes of a class, summed over the samples of the part.
+    function _countMajority(Bench memory bench) private pure {
         unchecked {
             uint256 plane = bench.best;
             for (uint256 p; bench.voters >> p > 0; ++p) {
-                total += BitPlanes.countBoth(plane, plane, bench.blocks, bench.step) << p;
+                uint256 found = BitPlanes.countBoth(plane, plane, bench.blocks, bench.step);
+                bench.majorityVotes += found << p;
                 plane += ROW;
             }
         }
@@ -491,14 +531,28 @@ library BitSlicedSerum {
     // -------------------------------------------------------------------------------- matches
 
     /// @dev Count, for every class and voter, the peers' votes on the samples of its mask.
-    function _match(Bench memory bench) private pure {
+    function _matchFew(Bench memory bench) private pure {
         unchecked {
+            _countMajority(bench);
+            uint256 masks = bench.masks;
+            uint256 matches = bench.matches;
+            for (uint256 class; class < bench.classes; ++class) {
+                _matchPairs(bench, masks, matches);
+                masks += FEW * ROW;
+                matches += bench.voters * WORD;
+            }
+        }
+    }
+
+    /// @dev The same for many.
+    function _matchMany(Bench memory bench) private pure {
+        unchecked {
+            _countMajority(bench);
             uint256 masks = bench.masks;
             uint256 votes = bench.votes;
             uint256 matches = bench.matches;
             for (uint256 class; class < bench.classes; ++class) {
-                if (bench.seats == FEW) _matchPairs(bench, masks, matches);
-                else _matchVotes(bench, masks, votes, matches);
+                _matchVotes(bench, masks, votes, matches);
                 masks += bench.seats * ROW;
                 votes += 2 * bench.planes * ROW;
                 matches += bench.voters * WORD;
@@ -549,7 +603,7 @@ library BitSlicedSerum {
             for (uint256 v; v < n0; ++v) {
                 uint256 found = BitPlanes.sumWithin(mask, votes, planes);
                 // without leagues its own vote is among them
-                if (!bench.leagues) found -= BitPlanes.sumWithin(mask, mask, 1);
+                if (!bench.leagues) found -= BitPlanes.countBoth(mask, mask, 1, ROW);
                 BitPlanes.store(sum, BitPlanes.load(sum) + found);
                 mask += ROW;
                 sum += WORD;
@@ -562,31 +616,52 @@ library BitSlicedSerum {
     /// @dev Σ_x ⌊1e18 · A[x] · T / (720720 · g[x])⌋ − β · N, per member that revealed.
     function _scores(
         Bench memory bench,
-        uint256[] memory members,
         uint256 size,
         uint256 labelled,
         PeerTruthSerum.Chunk memory chunk
     ) private pure returns (int256[] memory scores) {
         unchecked {
             scores = new int256[](size);
+            uint256[] memory members = bench.members;
             for (uint256 v; v < members.length; ++v) {
                 uint256 member = members[v];
                 uint256 peers =
                     chunk.leagues ? bench.inLeague[1 - member % 2] : members.length - 1;
                 if (peers == 0) continue;
-                uint256[] memory counts = chunk.peerCounts[chunk.leagues ? member % 2 : member];
-                uint256 total;
-                for (uint256 class; class < counts.length; ++class) {
-                    total += counts[class];
-                }
-                total *= PeerTruthSerum.WAD * (PeerTruthSerum.WEIGHT_ONE / peers);
-                uint256 earned;
-                for (uint256 class; class < counts.length; ++class) {
-                    uint256 sum = BitPlanes.load(bench.matches + (class * bench.voters + v) * WORD);
-                    if (sum == 0) continue;
-                    earned += (sum * total) / (PeerTruthSerum.WEIGHT_ONE * counts[class]);
-                }
+                uint256 unit = PeerTruthSerum.WEIGHT_ONE / peers;
+                uint256 earned = _earned(
+                    bench.matches + v * WORD,
+                    bench.voters * WORD,
+                    unit,
+                    chunk.peerCounts[chunk.leagues ? member % 2 : member]
+                );
                 scores[member] = int256(earned) - int256(chunk.penaltyWad * labelled);
+            }
+        }
+    }
+
+    /// @param sums pointer to the voter's word of the first class
+    /// @param step bytes to that of the next
+    /// @param unit what the words count
+    /// @param counts per class, g
+    function _earned(uint256 sums, uint256 step, uint256 unit, uint256[] memory counts)
+        private
+        pure
+        returns (uint256 earned)
+    {
+        uint256 weightOne = PeerTruthSerum.WEIGHT_ONE;
+        uint256 wad = PeerTruthSerum.WAD;
+        assembly ("memory-safe") {
+            let end := add(counts, shl(5, add(mload(counts), 1)))
+            let total := 0
+            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
+                total := add(total, mload(at))
+            }
+            total := mul(mul(total, wad), unit)
+            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
+                // nothing found is also where no peer ever gave the label, and x / 0 is 0
+                earned := add(earned, div(mul(mload(sums), total), mul(weightOne, mload(at))))
+                sums := add(sums, step)
             }
         }
     }

@@ -15,12 +15,13 @@ contract Kernel {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        (bool isUniform, uint256 labelled) = BitSlicedSerum.compareLabelled(
-            labels, groups, PackedLabels.labelBits(chunk.classes)
-        );
-        return isUniform
-            ? BitSlicedSerum.score(labels, groups, labelled, chunk)
-            : PeerTruthSerum.score(labels, groups, chunk);
+        if (BitSlicedSerum.isCheaper(chunk.classes)) {
+            (bool isUniform, uint256 labelled) = BitSlicedSerum.compareLabelled(
+                labels, groups, PackedLabels.labelBits(chunk.classes)
+            );
+            if (isUniform) return BitSlicedSerum.score(labels, groups, labelled, chunk);
+        }
+        return PeerTruthSerum.score(labels, groups, chunk);
     }
 
     /// @notice See `PackedLabels.count`.
