@@ -5,12 +5,49 @@ import {BitPlanes} from "./BitPlanes.sol";
 import {Lanes} from "./Lanes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 
+/// @title How many labels of every class there are
+/// @notice Two ways to the same counts. `slice` counts the bits that are set in a mask per class: the
+/// fewer classes, the cheaper. `tally` makes a histogram, mostly of two labels at a time; its cost
+/// hardly depends on the number of classes. docs/kernel.md explains both.
+/// @dev Masks are divided out of `not(mload(0x60))`, all ones, for 0x60 always holds 0. Masks that
+/// the compiler knows it copies from the code, each time anew, for ten times the gas.
 library Recount {
     uint256 private constant WORD = 32;
+    uint256 private constant GROUP_SAMPLES = PackedLabels.GROUP_SAMPLES;
+    /// @dev Groups that are worked on together when bits are counted.
     uint256 private constant BLOCK = 16;
+    /// @dev Bytes of what belongs to one value: a group's words, or a label's counters beside every
+    /// other label.
     uint256 private constant ROW = 256;
+    uint256 private constant LANE = 0xffff;
+    /// @dev Counters have two bytes, and no step of the histogram adds more than 256.
+    uint256 private constant STEPS = 255;
+    /// @dev Groups from which on it pays to go through a table of pairs.
+    uint256 private constant FEWEST_PAIRED = 16;
 
-    function sliced(bytes calldata labels, uint256 bits, uint256 classes)
+    /// @notice Count the labels of every class, and how many codes are valid at all.
+    /// @param labels whole groups
+    /// @param bits bit length of `classes`, 2 to 10
+    /// @return counts per class, how many samples carry it
+    /// @return valid how many codes are a class or ABSTAIN
+    function count(bytes calldata labels, uint256 bits, uint256 classes)
+        internal
+        pure
+        returns (uint256[] memory counts, uint256 valid)
+    {
+        return
+            isCheaperToSlice(classes) ? slice(labels, bits, classes) : tally(labels, bits, classes);
+    }
+
+    /// @notice Whether it costs less to count bits than to make a histogram, about 22 gas a label.
+    function isCheaperToSlice(uint256 classes) internal pure returns (bool) {
+        return classes < 64;
+    }
+
+    // ------------------------------------------------------------------------------ counting bits
+
+    /// @notice See `count`; up to 63 classes.
+    function slice(bytes calldata labels, uint256 bits, uint256 classes)
         internal
         pure
         returns (uint256[] memory counts, uint256 valid)
@@ -19,31 +56,33 @@ library Recount {
             counts = new uint256[](classes);
             uint256 stride = bits * WORD;
             uint256 groups = labels.length / stride;
-            uint256 size = (groups + BLOCK - 1) / BLOCK * BLOCK * 256;
+            assert(groups < 4096); // so do the sums of sixteens fit a lane
+            uint256 size = ((groups + BLOCK - 1) / BLOCK) * BLOCK * ROW;
             uint256 lowBits = bits == 4 ? 2 : bits < 3 ? bits : 3;
-            uint256 low = _allocate(groups, size);
-            uint256 high = low + 128;
             uint256 source;
             assembly ("memory-safe") {
                 source := add(labels.offset, sub(stride, 32))
             }
-            _rowsOf(source, stride, groups, lowBits, low);
+            uint256 low = _allocate(groups, size);
+            _readDigits(source, stride, groups, lowBits, low);
+            uint256 high = low + ROW / 2; // two digits of two bits share a row
             if (bits > 4) high = _allocate(groups, size);
             if (bits > 3) {
-                _rowsOf(source - lowBits * WORD, stride, groups, bits - lowBits, high);
+                _readDigits(source - lowBits * WORD, stride, groups, bits - lowBits, high);
             }
-            uint256 last = PackedLabels.abstain(bits);
-            for (uint256 code; code <= last; ++code) {
-                if (code == classes) code = last;
+            uint256 abstain = PackedLabels.abstain(bits);
+            for (uint256 code; code <= abstain; ++code) {
+                if (code == classes) code = abstain;
                 uint256 a = low + (code & ((1 << lowBits) - 1)) * WORD;
                 uint256 b = bits > 3 ? high + (code >> lowBits) * WORD : a;
                 uint256 found = _countBoth(a, b, size);
                 valid += found;
-                if (code < classes) BitPlanes.store(BitPlanes.pointerTo(counts) + code * WORD, found);
+                if (code < classes) BitPlanes.store(_counterOf(counts, code), found);
             }
         }
     }
 
+    /// @dev Room for a row per group. The rows that fill up the last block are 0.
     function _allocate(uint256 groups, uint256 size) private pure returns (uint256 rows) {
         assembly ("memory-safe") {
             rows := mload(0x40)
@@ -53,69 +92,71 @@ library Recount {
         }
     }
 
-    function _rowsOf(uint256 source, uint256 stride, uint256 groups, uint256 digits, uint256 row)
+    /// @dev For every group, a word per value of a digit: the samples that have it.
+    /// @param source calldata offset of the digit's lowest plane in the first group
+    /// @param stride bytes from one group to the next
+    /// @param bits two or three
+    /// @param row where the first group's words go
+    function _readDigits(uint256 source, uint256 stride, uint256 groups, uint256 bits, uint256 row)
         private
         pure
     {
         assembly ("memory-safe") {
             let end := add(row, shl(8, groups))
-            switch digits
+            switch bits
             case 2 {
-                for { } lt(row, end) { row := add(row, 256) } {
-                    let q := calldataload(sub(source, 32))
-                    let r := calldataload(source)
-                    let both := and(q, r)
-                    mstore(row, not(or(q, r)))
-                    mstore(add(row, 32), xor(r, both))
-                    mstore(add(row, 64), xor(q, both))
+                for {} lt(row, end) { row := add(row, 256) } {
+                    let high := calldataload(sub(source, 32))
+                    let low := calldataload(source)
+                    let both := and(high, low)
+                    mstore(row, not(or(high, low)))
+                    mstore(add(row, 32), xor(low, both))
+                    mstore(add(row, 64), xor(high, both))
                     mstore(add(row, 96), both)
                     source := add(source, stride)
                 }
             }
             default {
-                for { } lt(row, end) { row := add(row, 256) } {
-                    let p := calldataload(sub(source, 64))
-                    let q := calldataload(sub(source, 32))
-                    let r := calldataload(source)
-                    let both := and(p, q)
-                    {
-                        let x := not(or(p, q))
-                        let y := and(x, r)
-                        mstore(row, xor(x, y))
-                        mstore(add(row, 32), y)
-                    }
-                    {
-                        let x := xor(q, both)
-                        let y := and(x, r)
-                        mstore(add(row, 64), xor(x, y))
-                        mstore(add(row, 96), y)
-                    }
-                    {
-                        let x := xor(p, both)
-                        let y := and(x, r)
-                        mstore(add(row, 128), xor(x, y))
-                        mstore(add(row, 160), y)
-                    }
-                    {
-                        let y := and(both, r)
-                        mstore(add(row, 192), xor(both, y))
-                        mstore(add(row, 224), y)
-                    }
+                for {} lt(row, end) { row := add(row, 256) } {
+                    let high := calldataload(sub(source, 64))
+                    let mid := calldataload(sub(source, 32))
+                    let low := calldataload(source)
+                    let both := and(high, mid)
+                    let upper := not(or(high, mid))
+                    let odd := and(upper, low)
+                    mstore(row, xor(upper, odd))
+                    mstore(add(row, 32), odd)
+                    upper := xor(mid, both)
+                    odd := and(upper, low)
+                    mstore(add(row, 64), xor(upper, odd))
+                    mstore(add(row, 96), odd)
+                    upper := xor(high, both)
+                    odd := and(upper, low)
+                    mstore(add(row, 128), xor(upper, odd))
+                    mstore(add(row, 160), odd)
+                    odd := and(both, low)
+                    mstore(add(row, 192), xor(both, odd))
+                    mstore(add(row, 224), odd)
                     source := add(source, stride)
                 }
             }
         }
     }
 
+    /// @dev Number of set bits in a & b, a word in every row each. Fifteen full adders put sixteen
+    /// words into running words of ones, twos, fours and eights; what carries out of them, sixteens,
+    /// is counted at once.
+    /// @param size bytes of all rows
     function _countBoth(uint256 a, uint256 b, uint256 size) private pure returns (uint256 total) {
         assembly ("memory-safe") {
             function carryOf(u, x, y) -> carry {
                 carry := xor(x, and(u, xor(x, y)))
             }
-            let zero := mload(0x60)
-            let m1 := div(not(zero), 3)
-            let m2 := div(not(zero), 5)
-            let m4 := div(not(zero), 17)
+            let all := not(mload(0x60))
+            let pairs := div(all, 0x3)
+            let nibbles := div(all, 0x5)
+            let octets := div(all, 0x11)
+            let lower := div(all, 0x101)
             let ones := 0
             let twos := 0
             let fours := 0
@@ -216,36 +257,39 @@ library Recount {
                     e := carryOf(u, e, f)
                     eights := xor(u, f)
                 }
-                e := sub(e, and(shr(1, e), m1))
-                e := add(and(e, m2), and(shr(2, e), m2))
-                e := and(add(e, shr(4, e)), m4)
-                let m := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
-                total := add(total, and(add(e, shr(8, e)), m))
+                // 2-bit, 4-bit, byte and 16-bit lanes
+                e := sub(e, and(shr(1, e), pairs))
+                e := add(and(e, nibbles), and(shr(2, e), nibbles))
+                e := and(add(e, shr(4, e)), octets)
+                total := add(total, and(add(e, shr(8, e)), lower))
                 a := add(a, 4096)
                 b := add(b, 4096)
             }
-            ones := sub(ones, and(shr(1, ones), m1))
-            twos := sub(twos, and(shr(1, twos), m1))
-            fours := sub(fours, and(shr(1, fours), m1))
-            eights := sub(eights, and(shr(1, eights), m1))
-            ones := add(and(ones, m2), and(shr(2, ones), m2))
-            twos := add(and(twos, m2), and(shr(2, twos), m2))
-            fours := add(and(fours, m2), and(shr(2, fours), m2))
-            eights := add(and(eights, m2), and(shr(2, eights), m2))
-            // nibbles of at most 12
+            // the running words together: nibbles of ones + 2 · twos and of fours + 2 · eights, at
+            // most 12; then bytes of all four, at most 120
+            ones := sub(ones, and(shr(1, ones), pairs))
+            twos := sub(twos, and(shr(1, twos), pairs))
+            fours := sub(fours, and(shr(1, fours), pairs))
+            eights := sub(eights, and(shr(1, eights), pairs))
+            ones := add(and(ones, nibbles), and(shr(2, ones), nibbles))
+            twos := add(and(twos, nibbles), and(shr(2, twos), nibbles))
+            fours := add(and(fours, nibbles), and(shr(2, fours), nibbles))
+            eights := add(and(eights, nibbles), and(shr(2, eights), nibbles))
             ones := add(ones, shl(1, twos))
             fours := add(fours, shl(1, eights))
-            ones := add(and(ones, m4), and(shr(4, ones), m4))
-            fours := add(and(fours, m4), and(shr(4, fours), m4))
-            ones := add(ones, shl(2, fours)) // bytes of at most 120
-            let m := 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
-            ones := and(add(ones, shr(8, ones)), m)
-            // the lanes' sum may need more than 16 bits
+            ones := add(and(ones, octets), and(shr(4, ones), octets))
+            fours := add(and(fours, octets), and(shr(4, fours), octets))
+            ones := add(ones, shl(2, fours))
+            ones := and(add(ones, shr(8, ones)), lower)
+            // the remainder is the sum of the lanes
             total := add(mod(ones, 0xffff), shl(4, mod(total, 0xffff)))
         }
     }
 
-    function histogram(bytes calldata labels, uint256 bits, uint256 classes)
+    // -------------------------------------------------------------------------------- histogram
+
+    /// @notice See `count`.
+    function tally(bytes calldata labels, uint256 bits, uint256 classes)
         internal
         pure
         returns (uint256[] memory counts, uint256 valid)
@@ -253,31 +297,31 @@ library Recount {
         unchecked {
             counts = new uint256[](1 << bits); // of every code, for now
             uint256 stride = bits * WORD;
-            bool paired = bits < 8;
-            uint256 table = paired ? ROW << bits : 2 << bits; // its size, for now
-            uint256 buffer = BitPlanes.allocate(32 + table / WORD);
-            table = buffer + 32 * WORD;
+            // two codes of eight bits would need twice the memory; and a large table has its price
+            bool paired = bits < 8 && labels.length >= FEWEST_PAIRED * stride;
+            uint256 size = paired ? ROW << bits : 2 << bits;
+            uint256 buffer = BitPlanes.allocate(33 + size / WORD);
+            uint256 table = buffer + 33 * WORD;
+            assert(table + size <= LANE); // pointers fit lanes
             uint256 source;
             assembly ("memory-safe") {
                 source := labels.offset
             }
-            for (uint256 end = source + labels.length; source < end;) {
-                uint256 until = source + (paired ? 510 : 255) * stride;
+            uint256 end = source + labels.length;
+            for (uint256 until; source < end; source = until) {
+                until = source + (paired ? 2 : 1) * STEPS * stride;
                 if (until > end) until = end;
-                _clear(table, paired ? ROW << bits : 2 << bits);
-                source = _tally(source, until, stride, buffer, table);
-                if (paired) _fold(table, bits, counts);
-                for (uint256 code; code < counts.length; ++code) {
-                    uint256 at = BitPlanes.pointerTo(counts) + code * WORD;
-                    BitPlanes.store(at, BitPlanes.load(at) + (BitPlanes.load(table + 2 * code) >> 240));
+                assembly ("memory-safe") {
+                    calldatacopy(table, calldatasize(), size)
                 }
+                _tally(source, until, stride, paired, buffer);
+                if (paired) _fold(table, size, counts);
+                _addTo(counts, table);
             }
+            // the last group of an odd number went beside zeros
+            if (paired && (labels.length / stride) % 2 > 0) counts[0] -= GROUP_SAMPLES;
             for (uint256 class; class < classes; ++class) {
-                valid += BitPlanes.load(BitPlanes.pointerTo(counts) + class * WORD);
-            }
-            if (paired && (labels.length / stride) % 2 > 0) {
-                counts[0] -= 256;
-                valid -= 256;
+                valid += BitPlanes.load(_counterOf(counts, class));
             }
             valid += counts[PackedLabels.abstain(bits)];
             assembly ("memory-safe") {
@@ -286,110 +330,138 @@ library Recount {
         }
     }
 
-    function _clear(uint256 table, uint256 size) private pure {
-        assembly ("memory-safe") {
-            calldatacopy(table, calldatasize(), size)
-        }
-    }
-
-    function _tally(uint256 source, uint256 until, uint256 stride, uint256 buffer, uint256 table)
+    /// @dev Turn planes into pairs of bytes, these into pointers to counters, and count.
+    /// @param until calldata offset of the end
+    /// @param buffer 16 words that take the planes of two groups, or of one, between zeros, and 16
+    /// that take their labels; then a word, and the counters
+    function _tally(uint256 source, uint256 until, uint256 stride, bool paired, uint256 buffer)
         private
         pure
-        returns (uint256)
     {
         unchecked {
-            bool paired = stride < 8 * WORD;
             uint256 second = buffer + 8 * WORD;
-            uint256 pointers = (table - 30) * (type(uint256).max / 0xffff);
+            uint256 turned = buffer + 16 * WORD;
+            uint256 pointers = buffer + 32 * WORD;
+            BitPlanes.store(pointers, (pointers + 2) * (type(uint256).max / LANE));
+            // a plane of zeros stays below, for a counter has two bytes
+            uint256 place = second + 7 * WORD - stride;
             while (source < until) {
                 if (paired) {
                     assembly ("memory-safe") {
                         calldatacopy(sub(second, stride), source, stride)
                         source := add(source, stride)
-                        let at := sub(add(second, 224), stride)
-                        switch lt(source, until)
-                        case 0 { calldatacopy(at, calldatasize(), stride) }
-                        default { calldatacopy(at, source, stride) }
                     }
-                } else {
-                    assembly ("memory-safe") {
-                        calldatacopy(sub(add(second, 224), stride), source, stride)
-                    }
+                }
+                uint256 from = source < until ? source : msg.data.length; // no group left: zeros
+                assembly ("memory-safe") {
+                    calldatacopy(place, from, stride)
                 }
                 source += stride;
-                Lanes.transpose(buffer, second + 8 * WORD, 1);
-                Lanes.transpose(second, second + 16 * WORD, 1);
-                assembly ("memory-safe") {
-                    function tally(lanes) {
-                        mstore(0, lanes)
-                        let at := shr(240, lanes)
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(2))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(4))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(6))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(8))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(10))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(12))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(14))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(16))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(18))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(20))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(22))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(24))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(26))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(28))
-                        mstore(at, add(mload(at), 1))
-                        at := shr(240, mload(30))
-                        mstore(at, add(mload(at), 1))
-                    }
-                    let mask := div(not(mload(0x60)), 0x101)
-                    for { let at := add(second, 256) } lt(at, add(second, 512)) { at := add(at, 32) } {
-                        let a := mload(at)
-                        let b := mload(add(at, 256))
-                        let t := and(xor(a, shr(8, b)), mask)
-                        tally(add(pointers, xor(a, t)))
-                        tally(add(pointers, xor(b, shl(8, t))))
-                    }
-                }
+                Lanes.transpose(buffer, turned, 1);
+                Lanes.transpose(second, turned + 8 * WORD, 1);
+                _increment(turned);
             }
-            return source;
         }
     }
 
-    function _fold(uint256 table, uint256 bits, uint256[] memory counts) private pure {
+    /// @dev Add one to the counters of 256 pairs of bytes. A counter is the lowest two bytes of the
+    /// word that its pointer points to.
+    /// @param turned eight words of first bytes, eight of second ones, and what makes pointers of them
+    function _increment(uint256 turned) private pure {
         assembly ("memory-safe") {
-            let ones := div(not(mload(0x60)), 0xffff)
-            let size := shl(add(bits, 8), 1)
+            function increment(pointer) {
+                mstore(pointer, add(mload(pointer), 1))
+            }
+            let lower := div(not(mload(0x60)), 0x101)
+            let pointers := add(turned, 512)
+            for { let end := add(turned, 256) } lt(turned, end) { turned := add(turned, 32) } {
+                let a := mload(turned)
+                let b := mload(add(turned, 256))
+                let t := and(xor(a, shr(8, b)), lower)
+                mstore(0, add(mload(pointers), xor(a, t)))
+                mstore(32, add(mload(pointers), xor(b, shl(8, t))))
+                increment(shr(240, mload(0)))
+                increment(shr(240, mload(2)))
+                increment(shr(240, mload(4)))
+                increment(shr(240, mload(6)))
+                increment(shr(240, mload(8)))
+                increment(shr(240, mload(10)))
+                increment(shr(240, mload(12)))
+                increment(shr(240, mload(14)))
+                increment(shr(240, mload(16)))
+                increment(shr(240, mload(18)))
+                increment(shr(240, mload(20)))
+                increment(shr(240, mload(22)))
+                increment(shr(240, mload(24)))
+                increment(shr(240, mload(26)))
+                increment(shr(240, mload(28)))
+                increment(shr(240, mload(30)))
+                increment(shr(240, mload(32)))
+                increment(shr(240, mload(34)))
+                increment(shr(240, mload(36)))
+                increment(shr(240, mload(38)))
+                increment(shr(240, mload(40)))
+                increment(shr(240, mload(42)))
+                increment(shr(240, mload(44)))
+                increment(shr(240, mload(46)))
+                increment(shr(240, mload(48)))
+                increment(shr(240, mload(50)))
+                increment(shr(240, mload(52)))
+                increment(shr(240, mload(54)))
+                increment(shr(240, mload(56)))
+                increment(shr(240, mload(58)))
+                increment(shr(240, mload(60)))
+                increment(shr(240, mload(62)))
+            }
+        }
+    }
+
+    /// @dev Add up the rows, into the counts, and the columns, into the first row.
+    function _fold(uint256 table, uint256 size, uint256[] memory counts) private pure {
+        assembly ("memory-safe") {
+            let lanes := div(not(mload(0x60)), 0xffff)
             let into := add(counts, 32)
-            for { let row := table } lt(row, add(table, size)) { row := add(row, 256) } {
+            let end := add(table, size)
+            for { let row := table } lt(row, end) { row := add(row, 256) } {
                 let sum := add(mload(row), mload(add(row, 32)))
                 sum := add(sum, add(mload(add(row, 64)), mload(add(row, 96))))
                 sum := add(sum, add(mload(add(row, 128)), mload(add(row, 160))))
                 sum := add(sum, add(mload(add(row, 192)), mload(add(row, 224))))
-                mstore(into, add(mload(into), shr(240, mul(sum, ones))))
+                mstore(into, add(mload(into), shr(240, mul(sum, lanes))))
                 into := add(into, 32)
             }
-            for { let column := table } lt(column, add(table, 256)) { column := add(column, 32) } {
+            for { let last := add(table, 256) } lt(table, last) { table := add(table, 32) } {
                 let sum := 0
-                for { let at := column } lt(at, add(table, size)) { at := add(at, 1024) } {
-                    sum := add(sum, add(mload(at), mload(add(at, 256))))
-                    sum := add(sum, add(mload(add(at, 512)), mload(add(at, 768))))
+                for { let at := table } lt(at, end) { at := add(at, 1024) } {
+                    let two := add(mload(at), mload(add(at, 256)))
+                    sum := add(sum, add(two, add(mload(add(at, 512)), mload(add(at, 768)))))
                 }
-                mstore(column, sum)
+                mstore(table, sum)
             }
+        }
+    }
+
+    /// @dev counts += counters.
+    function _addTo(uint256[] memory counts, uint256 counters) private pure {
+        assembly ("memory-safe") {
+            let into := add(counts, 32)
+            for { let end := add(into, shl(5, mload(counts))) } lt(into, end) {
+                into := add(into, 32)
+            } {
+                mstore(into, add(mload(into), shr(240, mload(counters))))
+                counters := add(counters, 2)
+            }
+        }
+    }
+
+    /// @return pointer to a code's count
+    function _counterOf(uint256[] memory counts, uint256 code)
+        private
+        pure
+        returns (uint256 pointer)
+    {
+        unchecked {
+            return BitPlanes.pointerTo(counts) + code * WORD;
         }
     }
 }
