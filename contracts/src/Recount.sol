@@ -13,15 +13,14 @@ import {PackedLabels} from "./PackedLabels.sol";
 /// the compiler knows it copies from the code, each time anew, for ten times the gas.
 library Recount {
     uint256 private constant WORD = 32;
-    uint256 private constant GROUP_SAMPLES = PackedLabels.GROUP_SAMPLES;
     /// @dev Groups that are worked on together when bits are counted.
     uint256 private constant BLOCK = 16;
     /// @dev Bytes of what belongs to one value: a group's words, or a label's counters beside every
     /// other label.
     uint256 private constant ROW = 256;
     uint256 private constant LANE = 0xffff;
-    /// @dev Counters have two bytes, and no step of the histogram adds more than 256.
-    uint256 private constant STEPS = 255;
+    /// @dev Counters have two bytes. A group adds 256 at most, in pairs 128.
+    uint256 private constant MOST_GROUPS = 255;
     /// @dev Groups from which on it pays to go through a table of pairs.
     uint256 private constant FEWEST_PAIRED = 16;
 
@@ -56,7 +55,7 @@ library Recount {
             counts = new uint256[](classes);
             uint256 stride = bits * WORD;
             uint256 groups = labels.length / stride;
-            assert(groups < 4096); // so do the sums of sixteens fit a lane
+            assert(bits < 7 && groups < 4096); // two digits; and sums of sixteens fit a lane
             uint256 size = ((groups + BLOCK - 1) / BLOCK) * BLOCK * ROW;
             uint256 lowBits = bits == 4 ? 2 : bits < 3 ? bits : 3;
             uint256 source;
@@ -297,19 +296,20 @@ library Recount {
         unchecked {
             counts = new uint256[](1 << bits); // of every code, for now
             uint256 stride = bits * WORD;
-            // two codes of eight bits would need twice the memory; and a large table has its price
+            // two codes of eight bits would need four times the memory; and a large table has its price
             bool paired = bits < 8 && labels.length >= FEWEST_PAIRED * stride;
             uint256 size = paired ? ROW << bits : 2 << bits;
             uint256 buffer = BitPlanes.allocate(33 + size / WORD);
             uint256 table = buffer + 33 * WORD;
             assert(table + size <= LANE); // pointers fit lanes
+            BitPlanes.store(table - WORD, (table - 30) * (type(uint256).max / LANE));
             uint256 source;
             assembly ("memory-safe") {
                 source := labels.offset
             }
             uint256 end = source + labels.length;
             for (uint256 until; source < end; source = until) {
-                until = source + (paired ? 2 : 1) * STEPS * stride;
+                until = source + (paired ? 2 : 1) * MOST_GROUPS * stride;
                 if (until > end) until = end;
                 assembly ("memory-safe") {
                     calldatacopy(table, calldatasize(), size)
@@ -318,8 +318,6 @@ library Recount {
                 if (paired) _fold(table, size, counts);
                 _addTo(counts, table);
             }
-            // the last group of an odd number went beside zeros
-            if (paired && (labels.length / stride) % 2 > 0) counts[0] -= GROUP_SAMPLES;
             for (uint256 class; class < classes; ++class) {
                 valid += BitPlanes.load(_counterOf(counts, class));
             }
@@ -330,56 +328,65 @@ library Recount {
         }
     }
 
-    /// @dev Turn planes into pairs of bytes, these into pointers to counters, and count.
+    /// @dev Turn planes into lanes of 16 bits, two codes of a byte or one of two, and count these.
     /// @param until calldata offset of the end
-    /// @param buffer 16 words that take the planes of two groups, or of one, between zeros, and 16
-    /// that take their labels; then a word, and the counters
+    /// @param buffer 16 words that take the planes, behind zeros, and 16 that take the lanes; then a
+    /// word that makes pointers of lanes, and the counters
     function _tally(uint256 source, uint256 until, uint256 stride, bool paired, uint256 buffer)
         private
         pure
     {
         unchecked {
-            uint256 second = buffer + 8 * WORD;
-            uint256 turned = buffer + 16 * WORD;
-            uint256 pointers = buffer + 32 * WORD;
-            BitPlanes.store(pointers, (pointers + 2) * (type(uint256).max / LANE));
-            // a plane of zeros stays below, for a counter has two bytes
-            uint256 place = second + 7 * WORD - stride;
-            while (source < until) {
-                if (paired) {
-                    assembly ("memory-safe") {
-                        calldatacopy(sub(second, stride), source, stride)
-                        source := add(source, stride)
-                    }
-                }
-                uint256 from = source < until ? source : msg.data.length; // no group left: zeros
+            uint256 low = buffer + 8 * WORD;
+            uint256 turned = low + 8 * WORD;
+            for (; source < until; source += stride) {
                 assembly ("memory-safe") {
-                    calldatacopy(place, from, stride)
+                    calldatacopy(sub(turned, stride), source, stride)
                 }
-                source += stride;
-                Lanes.transpose(buffer, turned, 1);
-                Lanes.transpose(second, turned + 8 * WORD, 1);
-                _increment(turned);
+                if (paired) {
+                    Lanes.transpose(low, turned, 1);
+                    _increment(turned, 8 * WORD, type(uint256).max / 0x101);
+                } else {
+                    Lanes.transpose(buffer, turned, 1);
+                    Lanes.transpose(low, turned + 8 * WORD, 1);
+                    _join(turned);
+                    _increment(turned, 16 * WORD, type(uint256).max);
+                }
             }
         }
     }
 
-    /// @dev Add one to the counters of 256 pairs of bytes. A counter is the lowest two bytes of the
-    /// word that its pointer points to.
-    /// @param turned eight words of first bytes, eight of second ones, and what makes pointers of them
-    function _increment(uint256 turned) private pure {
+    /// @dev Eight words of upper and eight of lower bytes become 16 words of both.
+    function _join(uint256 words) private pure {
+        assembly ("memory-safe") {
+            let lower := div(not(mload(0x60)), 0x101)
+            for { let end := add(words, 256) } lt(words, end) { words := add(words, 32) } {
+                let high := mload(words)
+                let low := mload(add(words, 256))
+                let t := and(xor(high, shr(8, low)), lower)
+                mstore(words, xor(high, t))
+                mstore(add(words, 256), xor(low, shl(8, t)))
+            }
+        }
+    }
+
+    /// @dev Add one to the counter of every lane. A counter is the lowest two bytes of the word that
+    /// its pointer points to.
+    /// @param lanes where there are 16 words of which the first are counted, and behind these a word
+    /// that makes pointers
+    /// @param size bytes of the words that are counted
+    /// @param index what is the index in a lane: a lower byte is counted twice, and so is a label
+    function _increment(uint256 lanes, uint256 size, uint256 index) private pure {
         assembly ("memory-safe") {
             function increment(pointer) {
                 mstore(pointer, add(mload(pointer), 1))
             }
-            let lower := div(not(mload(0x60)), 0x101)
-            let pointers := add(turned, 512)
-            for { let end := add(turned, 256) } lt(turned, end) { turned := add(turned, 32) } {
-                let a := mload(turned)
-                let b := mload(add(turned, 256))
-                let t := and(xor(a, shr(8, b)), lower)
-                mstore(0, add(mload(pointers), xor(a, t)))
-                mstore(32, add(mload(pointers), xor(b, shl(8, t))))
+            let first := add(lanes, 512)
+            for { let end := add(lanes, size) } lt(lanes, end) { lanes := add(lanes, 64) } {
+                let word := mload(lanes)
+                mstore(0, add(mload(first), add(word, and(word, index))))
+                word := mload(add(lanes, 32))
+                mstore(32, add(mload(first), add(word, and(word, index))))
                 increment(shr(240, mload(0)))
                 increment(shr(240, mload(2)))
                 increment(shr(240, mload(4)))
@@ -416,7 +423,8 @@ library Recount {
         }
     }
 
-    /// @dev Add up the rows, into the counts, and the columns, into the first row.
+    /// @dev A row has the counters of a first label, a column those of a second one. Add the rows'
+    /// sums to the counts, and let the first row be those of the columns.
     function _fold(uint256 table, uint256 size, uint256[] memory counts) private pure {
         assembly ("memory-safe") {
             let lanes := div(not(mload(0x60)), 0xffff)
