@@ -6,8 +6,8 @@ import {Lanes} from "./Lanes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 
 /// @title How many labels of every class there are
-/// @notice Two ways to the same counts. `slice` counts the bits that are set in a mask per class: the
-/// fewer classes, the cheaper. `tally` makes a histogram, mostly of two labels at a time; its cost
+/// @notice Two ways to the same counts. `slice` counts the bits of a mask per class: the fewer
+/// classes, the cheaper. `tally` makes a histogram, mostly of two labels at a time; its cost
 /// hardly depends on the number of classes. docs/kernel.md explains both.
 /// @dev Masks are divided out of `not(mload(0x60))`, all ones, for 0x60 always holds 0. Masks that
 /// the compiler knows it copies from the code, each time anew, for ten times the gas.
@@ -291,6 +291,7 @@ library Recount {
     // -------------------------------------------------------------------------------- histogram
 
     /// @notice See `count`.
+    /// @dev A table has a counter per code; or else, for pairs, a row of counters.
     function tally(bytes calldata labels, uint256 bits, uint256 classes)
         internal
         pure
@@ -299,7 +300,7 @@ library Recount {
         unchecked {
             counts = new uint256[](1 << bits); // of every code, for now
             uint256 stride = bits * WORD;
-            // two codes of eight bits would need four times the memory; and a large table has its price
+            // the table for two codes of eight bits is too large, and that for seven has its price
             bool paired = bits < 8 && labels.length >= FEWEST_PAIRED * stride;
             uint256 size = paired ? ROW << bits : 2 << bits;
             uint256 buffer = BitPlanes.allocate(33 + size / WORD);
@@ -375,8 +376,8 @@ library Recount {
 
     /// @dev Add one to the counter of every lane. A counter is the lowest two bytes of the word that
     /// its pointer points to.
-    /// @param lanes where there are 16 words of which the first are counted, and behind these a word
-    /// that makes pointers
+    /// @param lanes pointer to 16 words, of which the first ones are counted, and a word behind them
+    /// that makes pointers of lanes when it is added
     /// @param size bytes of the words that are counted
     /// @param index what is the index in a lane: a lower byte is counted twice, and so is a label
     function _increment(uint256 lanes, uint256 size, uint256 index) private pure {
@@ -384,12 +385,12 @@ library Recount {
             function increment(pointer) {
                 mstore(pointer, add(mload(pointer), 1))
             }
-            let first := add(lanes, 512)
+            let first := mload(add(lanes, 512))
             for { let end := add(lanes, size) } lt(lanes, end) { lanes := add(lanes, 64) } {
                 let word := mload(lanes)
-                mstore(0, add(mload(first), add(word, and(word, index))))
+                mstore(0, add(first, add(word, and(word, index))))
                 word := mload(add(lanes, 32))
-                mstore(32, add(mload(first), add(word, and(word, index))))
+                mstore(32, add(first, add(word, and(word, index))))
                 increment(shr(240, mload(0)))
                 increment(shr(240, mload(2)))
                 increment(shr(240, mload(4)))
