@@ -67,20 +67,31 @@ library Recount {
             }
             uint256 low = _allocate(groups, size);
             _readDigits(source, stride, groups, lowBits, low);
-            uint256 high = low + ROW / 2; // two digits of two bits share a row
-            if (bits > 4) high = _allocate(groups, size);
+            uint256 high = low; // codes of up to three bits are one digit
             if (bits > 3) {
+                // two digits of two bits share a row
+                high = bits > 4 ? _allocate(groups, size) : low + ROW / 2;
                 _readDigits(source - lowBits * WORD, stride, groups, bits - lowBits, high);
             }
-            uint256 abstain = PackedLabels.abstain(bits);
-            for (uint256 code; code <= abstain; ++code) {
-                if (code == classes) code = abstain;
-                uint256 a = low + (code & ((1 << lowBits) - 1)) * WORD;
-                uint256 b = bits > 3 ? high + (code >> lowBits) * WORD : a;
-                uint256 found = _countBoth(a, b, size);
+            for (uint256 class; class < classes; ++class) {
+                uint256 found = _countCode(class, lowBits, low, high, size);
+                BitPlanes.store(_counterOf(counts, class), found);
                 valid += found;
-                if (code < classes) BitPlanes.store(_counterOf(counts, code), found);
             }
+            valid += _countCode(PackedLabels.abstain(bits), lowBits, low, high, size);
+        }
+    }
+
+    /// @param low pointer to the words of the low digit, `high` to those of the other one
+    /// @param size bytes of all rows
+    function _countCode(uint256 code, uint256 lowBits, uint256 low, uint256 high, uint256 size)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 a = low + (code & ((1 << lowBits) - 1)) * WORD;
+            return _countBoth(a, high == low ? a : high + (code >> lowBits) * WORD, size);
         }
     }
 
@@ -151,14 +162,10 @@ library Recount {
     /// @param size bytes of all rows
     function _countBoth(uint256 a, uint256 b, uint256 size) private pure returns (uint256 total) {
         assembly ("memory-safe") {
-            function carryOf(u, x, y) -> carry {
-                carry := xor(x, and(u, xor(x, y)))
+            function carryOf(differ, x, sum) -> carry {
+                carry := xor(x, and(differ, xor(x, sum)))
             }
-            let all := not(mload(0x60))
-            let pairs := div(all, 0x3)
-            let nibbles := div(all, 0x5)
-            let octets := div(all, 0x11)
-            let lower := div(all, 0x101)
+            mstore(0, 0) // sixteens, in 16-bit lanes
             let ones := 0
             let twos := 0
             let fours := 0
@@ -170,103 +177,105 @@ library Recount {
                 let e
                 {
                     let x := and(mload(a), mload(b))
-                    let y := and(mload(add(a, 256)), mload(add(b, 256)))
-                    let u := xor(ones, x)
-                    s := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 256)), mload(add(b, 256))))
+                    s := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
                     let x := and(mload(add(a, 512)), mload(add(b, 512)))
-                    let y := and(mload(add(a, 768)), mload(add(b, 768)))
-                    let u := xor(ones, x)
-                    t := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 768)), mload(add(b, 768))))
+                    t := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
-                    let u := xor(twos, s)
-                    f := carryOf(u, s, t)
-                    twos := xor(u, t)
+                    let q := xor(s, t)
+                    f := carryOf(q, s, twos)
+                    twos := xor(twos, q)
                 }
                 {
                     let x := and(mload(add(a, 1024)), mload(add(b, 1024)))
-                    let y := and(mload(add(a, 1280)), mload(add(b, 1280)))
-                    let u := xor(ones, x)
-                    s := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 1280)), mload(add(b, 1280))))
+                    s := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
                     let x := and(mload(add(a, 1536)), mload(add(b, 1536)))
-                    let y := and(mload(add(a, 1792)), mload(add(b, 1792)))
-                    let u := xor(ones, x)
-                    t := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 1792)), mload(add(b, 1792))))
+                    t := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
-                    let u := xor(twos, s)
-                    s := carryOf(u, s, t)
-                    twos := xor(u, t)
+                    let q := xor(s, t)
+                    s := carryOf(q, s, twos)
+                    twos := xor(twos, q)
                 }
                 {
-                    let u := xor(fours, f)
-                    e := carryOf(u, f, s)
-                    fours := xor(u, s)
+                    let q := xor(f, s)
+                    e := carryOf(q, f, fours)
+                    fours := xor(fours, q)
                 }
                 {
                     let x := and(mload(add(a, 2048)), mload(add(b, 2048)))
-                    let y := and(mload(add(a, 2304)), mload(add(b, 2304)))
-                    let u := xor(ones, x)
-                    s := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 2304)), mload(add(b, 2304))))
+                    s := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
                     let x := and(mload(add(a, 2560)), mload(add(b, 2560)))
-                    let y := and(mload(add(a, 2816)), mload(add(b, 2816)))
-                    let u := xor(ones, x)
-                    t := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 2816)), mload(add(b, 2816))))
+                    t := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
-                    let u := xor(twos, s)
-                    f := carryOf(u, s, t)
-                    twos := xor(u, t)
+                    let q := xor(s, t)
+                    f := carryOf(q, s, twos)
+                    twos := xor(twos, q)
                 }
                 {
                     let x := and(mload(add(a, 3072)), mload(add(b, 3072)))
-                    let y := and(mload(add(a, 3328)), mload(add(b, 3328)))
-                    let u := xor(ones, x)
-                    s := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 3328)), mload(add(b, 3328))))
+                    s := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
                     let x := and(mload(add(a, 3584)), mload(add(b, 3584)))
-                    let y := and(mload(add(a, 3840)), mload(add(b, 3840)))
-                    let u := xor(ones, x)
-                    t := carryOf(u, x, y)
-                    ones := xor(u, y)
+                    let q := xor(x, and(mload(add(a, 3840)), mload(add(b, 3840))))
+                    t := carryOf(q, x, ones)
+                    ones := xor(ones, q)
                 }
                 {
-                    let u := xor(twos, s)
-                    s := carryOf(u, s, t)
-                    twos := xor(u, t)
+                    let q := xor(s, t)
+                    s := carryOf(q, s, twos)
+                    twos := xor(twos, q)
                 }
                 {
-                    let u := xor(fours, f)
-                    f := carryOf(u, f, s)
-                    fours := xor(u, s)
+                    let q := xor(f, s)
+                    f := carryOf(q, f, fours)
+                    fours := xor(fours, q)
                 }
                 {
-                    let u := xor(eights, e)
-                    e := carryOf(u, e, f)
-                    eights := xor(u, f)
+                    let q := xor(e, f)
+                    e := carryOf(q, e, eights)
+                    eights := xor(eights, q)
                 }
                 // 2-bit, 4-bit, byte and 16-bit lanes
+                let all := not(mload(0x60))
+                let pairs := div(all, 0x3)
+                let nibbles := div(all, 0x5)
+                let octets := div(all, 0x11)
+                let lower := div(all, 0x101)
                 e := sub(e, and(shr(1, e), pairs))
                 e := add(and(e, nibbles), and(shr(2, e), nibbles))
                 e := and(add(e, shr(4, e)), octets)
-                total := add(total, and(add(e, shr(8, e)), lower))
+                mstore(0, add(mload(0), and(add(e, shr(8, e)), lower)))
                 a := add(a, 4096)
                 b := add(b, 4096)
             }
+            let all := not(mload(0x60))
+            let pairs := div(all, 0x3)
+            let nibbles := div(all, 0x5)
+            let octets := div(all, 0x11)
+            let lower := div(all, 0x101)
             // the running words together: nibbles of ones + 2 · twos and of fours + 2 · eights, at
             // most 12; then bytes of all four, at most 120
             ones := sub(ones, and(shr(1, ones), pairs))
@@ -284,7 +293,7 @@ library Recount {
             ones := add(ones, shl(2, fours))
             ones := and(add(ones, shr(8, ones)), lower)
             // the remainder is the sum of the lanes
-            total := add(mod(ones, 0xffff), shl(4, mod(total, 0xffff)))
+            total := add(mod(ones, 0xffff), shl(4, mod(mload(0), 0xffff)))
         }
     }
 
