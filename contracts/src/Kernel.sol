@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 import {BitSlicedSerum} from "./BitSlicedSerum.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+import {Recount} from "./Recount.sol";
 
 /// @title The federation's arithmetic
 /// @notice Counts and scores labels; keeps nothing. A contract of its own, created by the federation
@@ -24,12 +25,12 @@ contract Kernel {
         return PeerTruthSerum.score(labels, groups, chunk);
     }
 
-    /// @notice See `PackedLabels.count`.
+    /// @notice See `Recount.count`.
     function count(bytes calldata labels, uint256 bits, uint256 classes)
         external
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return PackedLabels.count(labels, bits, classes);
+        return Recount.count(labels, bits, classes);
     }
 }

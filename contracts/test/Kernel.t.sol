@@ -142,30 +142,82 @@ contract KernelTest {
         _requireEqual(Case(8, 6, 10, 1, 10, 70, 63, false));
     }
 
+    /// @dev One member's labels, or any codes at all, malformed ones among them.
+    function _toCount(uint256 seed, uint256 classes, uint256 groups)
+        private
+        pure
+        returns (bytes memory labels)
+    {
+        if (seed % 2 == 0) {
+            (labels,) = _labels(Case(seed, 1, classes, groups, 10, 50, 0, false), 0);
+            return labels;
+        }
+        uint256[] memory words = new uint256[](groups * PackedLabels.labelBits(classes));
+        for (uint256 w; w < words.length; ++w) {
+            words[w] = uint256(keccak256(abi.encode(seed, w)));
+        }
+        return abi.encodePacked(words);
+    }
+
+    /// @dev Up to 63 classes; up to 15 groups the histogram takes single labels.
     /// forge-config: default.fuzz.runs = 64
-    function testFuzz_CountsAreThoseOfThePlainWay(
+    function testFuzz_BitsAndHistogramsGiveTheSameCounts(
         uint256 seed,
         uint256 classes,
-        uint256 groups,
-        bool isRaw
+        uint256 groups
     ) public view {
-        classes = 2 + (classes % (seed % 4 == 0 ? 1022 : 120));
-        groups = 1 + (groups % (classes > 120 ? 2 : 20));
+        classes = 2 + (classes % 62);
+        groups = 1 + (groups % 40);
         uint256 bits = PackedLabels.labelBits(classes);
-        bytes memory labels;
-        if (isRaw) {
-            // any codes at all, malformed ones among them
-            uint256[] memory words = new uint256[](groups * bits);
-            for (uint256 w; w < words.length; ++w) {
-                words[w] = uint256(keccak256(abi.encode(seed, w)));
-            }
-            labels = abi.encodePacked(words);
-        } else {
-            (labels,) = _labels(Case(seed, 1, classes, groups, 10, 50, 0, false), 0);
-        }
+        bytes memory labels = _toCount(seed, classes, groups);
         (uint256[] memory sliced, uint256 validSliced) = serums.countSliced(labels, bits, classes);
-        (uint256[] memory plain, uint256 validPlain) = serums.countPlain(labels, bits, classes);
-        vm.assertEq(abi.encode(sliced), abi.encode(plain));
-        vm.assertEq(validSliced, validPlain);
+        (uint256[] memory tallied, uint256 valid) = serums.countTallied(labels, bits, classes);
+        vm.assertEq(abi.encode(sliced), abi.encode(tallied));
+        vm.assertEq(validSliced, valid);
+    }
+
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_HistogramsCountEveryCode(uint256 seed, uint256 classes, uint256 groups)
+        public
+        view
+    {
+        classes = 64 + (classes % (seed % 3 == 0 ? 960 : 64));
+        groups = 1 + (groups % 20);
+        uint256 bits = PackedLabels.labelBits(classes);
+        bytes memory labels = _toCount(seed, classes, groups);
+        uint256[] memory expected = new uint256[](1 << bits);
+        for (uint256 j; j < groups * 256; ++j) {
+            uint256 code;
+            for (uint256 b; b < bits; ++b) {
+                uint8 octet = uint8(labels[(j / 256 * bits + b) * 32 + (j % 256) / 8]);
+                code = 2 * code + ((octet >> (7 - (j % 8))) & 1);
+            }
+            ++expected[code];
+        }
+        (uint256[] memory counts, uint256 valid) = serums.countTallied(labels, bits, classes);
+        uint256 expectedValid = expected[expected.length - 1];
+        vm.assertEq(counts.length, classes);
+        for (uint256 class; class < classes; ++class) {
+            vm.assertEq(counts[class], expected[class]);
+            expectedValid += expected[class];
+        }
+        vm.assertEq(valid, expectedValid);
+    }
+
+    /// @dev More of one class than a counter of two bytes takes.
+    function test_CountsWhereAllLabelsAreOfOneClass() public view {
+        uint256[3] memory codes = [uint256(0), 99, 127];
+        for (uint256 i; i < 3; ++i) {
+            uint256[] memory words = new uint256[](521 * 7);
+            for (uint256 w; w < words.length; ++w) {
+                if ((codes[i] >> (6 - (w % 7))) % 2 == 1) words[w] = type(uint256).max;
+            }
+            (uint256[] memory counts, uint256 valid) =
+                serums.countTallied(abi.encodePacked(words), 7, 100);
+            vm.assertEq(valid, 521 * 256);
+            for (uint256 class; class < 100; ++class) {
+                vm.assertEq(counts[class], class == codes[i] ? 521 * 256 : 0);
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ interface ISerums {
         external
         pure
         returns (uint256[] memory counts, uint256 valid);
-    function countPlain(bytes calldata labels, uint256 bits, uint256 classes)
+    function countTallied(bytes calldata labels, uint256 bits, uint256 classes)
         external
         pure
         returns (uint256[] memory counts, uint256 valid);

@@ -5,6 +5,7 @@ import {Assignment} from "../../src/Assignment.sol";
 import {Lanes} from "../../src/Lanes.sol";
 import {Limits} from "../../src/Limits.sol";
 import {PackedLabels} from "../../src/PackedLabels.sol";
+import {Recount} from "../../src/Recount.sol";
 import {ILibraries} from "./ILibraries.sol";
 
 /// @dev Compiled with the settings of `src`; the tests deploy it by name.
@@ -46,7 +47,7 @@ contract Libraries is ILibraries {
         pure
         returns (uint256[] memory, uint256)
     {
-        return PackedLabels.count(labels, PackedLabels.labelBits(classes), classes);
+        return Recount.count(labels, PackedLabels.labelBits(classes), classes);
     }
 
     function transpose(uint256[8] memory words, uint256 width)

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {BitSlicedSerum} from "../../src/BitSlicedSerum.sol";
-import {PackedLabels} from "../../src/PackedLabels.sol";
 import {PeerTruthSerum} from "../../src/PeerTruthSerum.sol";
+import {Recount} from "../../src/Recount.sol";
 import {ISerums} from "./ISerums.sol";
 
 /// @dev Compiled with the settings of `src`; the tests deploy it by name.
@@ -29,14 +29,14 @@ contract Serums is ISerums {
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return BitSlicedSerum.count(labels, bits, classes);
+        return Recount.slice(labels, bits, classes);
     }
 
-    function countPlain(bytes calldata labels, uint256 bits, uint256 classes)
+    function countTallied(bytes calldata labels, uint256 bits, uint256 classes)
         external
         pure
         returns (uint256[] memory counts, uint256 valid)
     {
-        return PackedLabels.count(labels, bits, classes);
+        return Recount.tally(labels, bits, classes);
     }
 }
