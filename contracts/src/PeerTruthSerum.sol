@@ -5,6 +5,8 @@ import {LibBit} from "solady/utils/LibBit.sol";
 import {BitPlanes} from "./BitPlanes.sol";
 import {Lanes} from "./Lanes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
+import {Patterns} from "./Patterns.sol";
+import {Sixteens} from "./Sixteens.sol";
 
 /// @title Peer Truth Serum for Federated Distillation (PTSFD)
 /// @notice The majority of a chunk's labels and every member's score for them: Equation 2 of the
@@ -16,18 +18,6 @@ library PeerTruthSerum {
     uint256 internal constant WAD = 1e18;
     /// @notice lcm(1..16): dividing it by up to 16 peers leaves no remainder.
     uint256 internal constant WEIGHT_ONE = 720720;
-
-    /// @dev Eight lanes of 32 bits, one for each of eight seats. Dividing by `LANE` leaves the sum of
-    /// the lanes as the remainder, because 2^32 leaves 1.
-    uint256 private constant LANE = 0xffffffff;
-    uint256 private constant LANE_BITS = 32;
-    uint256 private constant ONES =
-        0x0000000100000001000000010000000100000001000000010000000100000001;
-    /// @dev A sample adds at most r · ⌊720720 / r⌋ to a lane: 23 · 256 · 720720 < 2^32.
-    uint256 private constant TABLE_GROUPS = 23;
-    /// @dev Bits of a class that index a table; classes have two more at most.
-    uint256 private constant LOW_BITS = 8;
-    uint256 private constant EIGHT_WORDS = 256;
 
     /// @param classes number of classes, C
     /// @param penaltyWad β
@@ -54,60 +44,62 @@ library PeerTruthSerum {
     }
 
     /// @dev Where everything is, as pointers. A sample set is a word with a bit for each of the 256
-    /// samples of the group at hand; `planes` have one for each bit of a number.
+    /// samples of the group at hand; a number per sample is so many words, one for each of its bits.
+    /// @param byPattern whether all voters are dealt with at once
     /// @param first per league, its first seat
     /// @param end per league, the seat after its last
-    /// @param split bytes that league 0 has in a row of words for eight seats each
-    /// @param step bytes of the row
-    /// @param stride bytes from one seat's planes to the next: whole fours of words, 0 in front
+    /// @param stride bytes from one seat's labels to the next: whole fours of words, 0 in front
     /// @param sources per seat, its labels in the calldata
-    /// @param planes per seat, its labels' planes
+    /// @param planes per seat, its labels
     /// @param labelled per seat, the samples that it labelled
-    /// @param left per seat, those whose class was not at hand yet
-    /// @param paired per seat, the samples where it is the first with a class that has matches,
-    /// as long as they are not added
+    /// @param paired per seat, the samples where its class has matches, as long as they are not added
     /// @param same per seat, the samples where it gave the class at hand
-    /// @param class planes of the class at hand, one for every sample: first the majority's
-    /// @param votes planes of the votes for a class
-    /// @param best planes of the most votes so far
-    /// @param nVotes how many planes these have, two at least
-    /// @param labelledLanes `labelled`, turned into lanes
-    /// @param sameLanes `same`, turned into lanes
-    /// @param classLanes the lower eight planes of `class`, turned into lanes
-    /// @param pointing class · `step`, if multiplied with the class's bits, one in each lane, is on top
-    /// @param isMixed whether some samples were labelled by more voters than others
-    /// @param weights per number of peers r, w(r)
-    /// @param fullWeights per league, w if all peers labelled a sample
-    /// @param tables per 23 groups and class, a row of lanes: Σ (peers' votes) · w(peers), A
-    /// @param row a row for a moment
+    /// @param class the class at hand, one for every sample: first the majority's
+    /// @param votes votes for a class
+    /// @param best the most votes so far
+    /// @param nVotes how many words these have
+    /// @param missing per league, how many of its voters did not label a sample: 16 words
+    /// @param isMixed whether some samples of the group were labelled by more voters than others
+    /// @param wasMixed whether those of any group were
+    /// @param number 16 words to put a number together
+    /// @param classLanes the class at hand, in lanes
+    /// @param voterLanes who gave it, in lanes
+    /// @param voteLanes how many peers gave it, in lanes
+    /// @param missingLanes per league, `missing` in lanes
+    /// @param weights per league, and number of its peers who are missing: w
+    /// @param rows matches not yet on an account
+    /// @param table what `rows` is added to by
+    /// @param accounts per seat and class, A
     /// @param compared per seat, how many labels some peer voted beside: N
     struct Tally {
         uint256 bits;
+        uint256 classes;
         bool leagues;
+        bool byPattern;
         uint256[2] first;
         uint256[2] end;
-        uint256 split;
-        uint256 step;
         uint256 stride;
         uint256 sources;
         uint256 planes;
         uint256 labelled;
-        uint256 left;
         uint256 paired;
         uint256 same;
         uint256 class;
         uint256 votes;
         uint256 best;
         uint256 nVotes;
-        uint256 labelledLanes;
-        uint256 sameLanes;
-        uint256 classLanes;
-        uint256 pointing;
+        uint256[2] missing;
         bool isMixed;
-        uint256 weights;
-        uint256[2] fullWeights;
-        uint256 tables;
-        uint256 row;
+        bool wasMixed;
+        uint256 number;
+        uint256 classLanes;
+        uint256 voterLanes;
+        uint256 voteLanes;
+        uint256[2] missingLanes;
+        uint256[2] weights;
+        uint256 rows;
+        uint256 table;
+        uint256 accounts;
         uint256 compared;
     }
 
@@ -121,26 +113,26 @@ library PeerTruthSerum {
         returns (Outcome memory outcome)
     {
         unchecked {
+            uint256[] memory winners = new uint256[](groups * PackedLabels.labelBits(chunk.classes));
+            outcome.scores = new int256[](labels.length);
             Tally memory tally = _newTally(labels, groups, chunk);
-            uint256 bits = tally.bits;
-            uint256[] memory winners = new uint256[](groups * bits);
-            uint256 table = tally.tables;
+            uint256 size = tally.bits * 32;
+            uint256 winner = BitPlanes.pointerTo(winners);
             for (uint256 group; group < groups; ++group) {
-                if (group > 0 && group % TABLE_GROUPS == 0) {
-                    table += chunk.classes * tally.step; // the lanes are full
-                }
-                _read(tally, group);
+                _read(tally, group * size);
+                (uint256 samples, uint256 votes) = _compare(tally);
+                outcome.votes += votes;
                 _vote(tally);
                 outcome.majorityVotes += _total(tally.best, tally.nVotes);
-                uint256 class = tally.class + tally.stride - bits * 32;
-                for (uint256 b; b < bits; ++b) {
-                    winners[group * bits + b] = BitPlanes.load(class + b * 32);
-                }
-                outcome.votes += _compare(tally);
-                _match(tally, table);
+                _copy(tally.class + tally.stride - size, winner, size);
+                winner += size;
+                _match(tally, samples);
+                if (!tally.byPattern && (group + 1) % Sixteens.MOST_GROUPS == 0) _collect(tally);
             }
+            _collect(tally);
+            if (tally.byPattern) Patterns.release(tally.rows);
             outcome.globalLabels = abi.encodePacked(winners);
-            outcome.scores = _scores(tally, labels, groups, chunk);
+            _score(tally, labels, chunk, outcome.scores);
         }
     }
 
@@ -153,218 +145,383 @@ library PeerTruthSerum {
     {
         unchecked {
             tally.bits = PackedLabels.labelBits(chunk.classes);
+            tally.classes = chunk.classes;
             tally.leagues = chunk.leagues;
-            tally.sources = BitPlanes.allocate(labels.length + 8);
-            _seat(tally, labels, 0);
-            tally.split = (tally.end[0] + 7) / 8 * 32;
-            tally.first[1] = tally.split / 4;
-            tally.end[1] = tally.first[1];
-            _seat(tally, labels, 1);
-            tally.step = (tally.end[1] + 7) / 8 * 32;
+            (uint256 voters0, uint256 voters1) = _countVoters(labels, chunk.leagues);
+            tally.byPattern = _isByPattern(voters0, voters1, groups, tally.bits);
+            // A pattern's last bit is the last seat's; else a league begins with a sixteen.
+            tally.first[0] = tally.byPattern ? 16 - voters0 - voters1 : 0;
+            tally.end[0] = tally.first[0] + voters0;
+            tally.first[1] = tally.byPattern ? tally.end[0] : (voters0 + 15) / 16 * 16;
+            tally.end[1] = tally.first[1] + voters1;
+            uint256 seats = (tally.end[1] + 15) / 16 * 16;
+            tally.sources = BitPlanes.allocate(seats);
+            _seat(tally, labels);
 
-            uint256 seats = tally.step / 4;
             uint256 words = (tally.bits + 3) / 4 * 4;
             tally.stride = words * 32;
             tally.planes = BitPlanes.allocate(seats * words);
             tally.labelled = BitPlanes.allocate(seats);
-            tally.left = BitPlanes.allocate(seats);
             tally.paired = BitPlanes.allocate(seats);
             tally.same = BitPlanes.allocate(seats);
-            tally.class = BitPlanes.allocate(16) + (16 - words) * 32;
-            tally.nVotes = labels.length < 4 ? 2 : PackedLabels.labelBits(labels.length);
-            tally.votes = BitPlanes.allocate(tally.nVotes);
-            tally.best = BitPlanes.allocate(tally.nVotes);
-            tally.labelledLanes = BitPlanes.allocate(seats);
-            tally.sameLanes = BitPlanes.allocate(seats);
-            tally.classLanes = BitPlanes.allocate(8);
-            for (uint256 lane; lane < 8; ++lane) {
-                tally.pointing |= (tally.step << (7 - lane)) << (LANE_BITS * lane);
+            tally.class = BitPlanes.allocate(words);
+            tally.nVotes = PackedLabels.labelBits(labels.length | 4);
+            tally.votes = BitPlanes.allocate(16);
+            tally.best = BitPlanes.allocate(16);
+            tally.number = BitPlanes.allocate(16);
+            tally.classLanes = BitPlanes.allocate(16);
+            tally.voterLanes = BitPlanes.allocate(16);
+            tally.voteLanes = BitPlanes.allocate(16);
+            for (uint256 league; league < 2; ++league) {
+                tally.missing[league] = BitPlanes.allocate(16);
+                tally.missingLanes[league] = BitPlanes.allocate(16);
+                uint256 peers = league == 1 ? voters0 : chunk.leagues ? voters1 : voters0 - 1;
+                tally.weights[league] = BitPlanes.allocate(labels.length + 1);
+                for (uint256 at = tally.weights[league]; int256(peers) > 0; --peers) {
+                    BitPlanes.store(at, WEIGHT_ONE / peers);
+                    at += 32;
+                }
             }
-            tally.weights = BitPlanes.allocate(labels.length + 1);
-            for (uint256 r = 1; r <= labels.length; ++r) {
-                BitPlanes.store(tally.weights + 32 * r, WEIGHT_ONE / r);
-            }
-            uint256 inLeague0 = tally.end[0];
-            uint256 peers =
-                chunk.leagues ? tally.end[1] - tally.first[1] : inLeague0 > 0 ? inLeague0 - 1 : 0;
-            tally.fullWeights[0] = BitPlanes.load(tally.weights + 32 * peers);
-            tally.fullWeights[1] = BitPlanes.load(tally.weights + 32 * inLeague0);
-            uint256 tables = (groups + TABLE_GROUPS - 1) / TABLE_GROUPS;
-            tally.tables = BitPlanes.allocate(tables * chunk.classes * tally.step / 32);
-            tally.row = BitPlanes.allocate(tally.step / 32);
             tally.compared = BitPlanes.allocate(seats);
+            tally.accounts = BitPlanes.allocate(seats * chunk.classes);
+            if (tally.byPattern) {
+                tally.table = Patterns.newTable(voters0, voters1, chunk.leagues);
+                tally.rows = Patterns.reserve(
+                    1 << (tally.bits + _missingBits(tally, 0) + _missingBits(tally, 1))
+                );
+            } else {
+                tally.table = Sixteens.newOnes();
+                tally.rows = BitPlanes.allocate(seats / 16 * (2 << tally.bits));
+            }
         }
     }
 
-    /// @dev Give the league's voters their seats.
-    function _seat(Tally memory tally, bytes[] calldata labels, uint256 league) private pure {
+    function _countVoters(bytes[] calldata labels, bool leagues)
+        private
+        pure
+        returns (uint256 voters0, uint256 voters1)
+    {
         unchecked {
-            uint256 seat = tally.first[league];
             for (uint256 i; i < labels.length; ++i) {
-                if (labels[i].length == 0 || (tally.leagues ? i % 2 : 0) != league) continue;
+                if (labels[i].length == 0) continue;
+                if (leagues && i % 2 == 1) ++voters1;
+                else ++voters0;
+            }
+        }
+    }
+
+    /// @dev If the table is worth its while, and the rows take no more than 2^14 words.
+    function _isByPattern(uint256 voters0, uint256 voters1, uint256 groups, uint256 bits)
+        private
+        pure
+        returns (bool)
+    {
+        unchecked {
+            uint256 voters = voters0 + voters1;
+            return voters <= Patterns.MOST_VOTERS && groups <= Patterns.MOST_GROUPS
+                && 1 << voters <= groups * PackedLabels.GROUP_SAMPLES
+                && bits + PackedLabels.labelBits(voters0) + PackedLabels.labelBits(voters1) <= 14;
+        }
+    }
+
+    /// @dev Give the voters their seats.
+    function _seat(Tally memory tally, bytes[] calldata labels) private pure {
+        unchecked {
+            uint256[2] memory next = [tally.first[0], tally.first[1]];
+            for (uint256 i; i < labels.length; ++i) {
                 bytes calldata own = labels[i];
+                if (own.length == 0) continue;
                 uint256 source;
                 assembly ("memory-safe") {
                     source := own.offset
                 }
-                BitPlanes.store(tally.sources + 32 * seat++, source);
+                uint256 league = tally.leagues ? i % 2 : 0;
+                BitPlanes.store(tally.sources + 32 * next[league]++, source);
             }
-            tally.end[league] = seat;
         }
     }
 
-    /// @dev Take in the planes of a group; nothing is counted yet.
-    function _read(Tally memory tally, uint256 group) private pure {
+    /// @dev Take in a group's labels; nothing is counted yet.
+    function _read(Tally memory tally, uint256 offset) private pure {
         unchecked {
             uint256 size = tally.bits * 32;
-            uint256 stride = tally.stride;
             for (uint256 league; league < 2; ++league) {
-                uint256 end = tally.end[league] * 32;
-                uint256 planes = tally.planes + tally.first[league] * stride;
-                for (uint256 at = tally.first[league] * 32; at < end; at += 32) {
-                    uint256 source = BitPlanes.load(tally.sources + at) + group * size;
-                    planes += stride;
-                    uint256 all = _readPlanes(source, planes - size, size);
-                    BitPlanes.store(tally.labelled + at, ~all);
-                    BitPlanes.store(tally.left + at, ~all);
-                }
-            }
-            uint256 class = tally.class + stride - size;
-            for (uint256 at; at < size; at += 32) {
-                BitPlanes.store(class + at, type(uint256).max); // nobody voted: ABSTAIN
-            }
-            for (uint256 at; at < tally.nVotes * 32; at += 32) {
-                BitPlanes.store(tally.best + at, 0);
+                uint256 first = tally.first[league];
+                _readLeague(
+                    tally.sources + 32 * first,
+                    offset,
+                    size,
+                    tally.planes + first * tally.stride,
+                    tally.planes + tally.end[league] * tally.stride,
+                    tally.stride,
+                    tally.labelled + 32 * first
+                );
             }
         }
     }
 
-    /// @return all the AND of the planes: the samples that are ABSTAIN
-    function _readPlanes(uint256 source, uint256 planes, uint256 size)
+    function _readLeague(
+        uint256 sources,
+        uint256 offset,
+        uint256 size,
+        uint256 planes,
+        uint256 end,
+        uint256 stride,
+        uint256 labelled
+    ) private pure {
+        assembly ("memory-safe") {
+            for {} lt(planes, end) {} {
+                let at := sub(add(planes, stride), size)
+                calldatacopy(at, add(mload(sources), offset), size)
+                planes := add(planes, stride)
+                let abstained := mload(at)
+                for { at := add(at, 32) } lt(at, planes) { at := add(at, 32) } {
+                    abstained := and(abstained, mload(at))
+                }
+                mstore(labelled, not(abstained))
+                sources := add(sources, 32)
+                labelled := add(labelled, 32)
+            }
+        }
+    }
+
+    function _copy(uint256 from, uint256 to, uint256 size) private pure {
+        assembly ("memory-safe") {
+            mcopy(to, from, size)
+        }
+    }
+
+    function _fill(uint256 at, uint256 size, uint256 word) private pure {
+        assembly ("memory-safe") {
+            for { let end := add(at, size) } lt(at, end) { at := add(at, 32) } {
+                mstore(at, word)
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------- company
+
+    /// @dev Count the labels that some peer voted beside, and who is missing where.
+    /// @return any the samples that somebody labelled
+    /// @return votes how many labels there are
+    function _compare(Tally memory tally) private pure returns (uint256 any, uint256 votes) {
+        unchecked {
+            (uint256 any0, uint256 all0, uint256 several) = _overlap(tally, 0);
+            (uint256 any1, uint256 all1,) = _overlap(tally, 1);
+            any = any0 | any1;
+            votes = _countCompared(tally, 0, tally.leagues ? any1 : several)
+                + _countCompared(tally, 1, any0);
+            bool isMixed = any & ~(all0 & all1) != 0;
+            if (isMixed || tally.isMixed) {
+                _countMissing(tally, 0, isMixed ? any : 0);
+                _countMissing(tally, 1, isMixed ? any : 0);
+            }
+            tally.isMixed = isMixed;
+            if (isMixed) tally.wasMixed = true;
+        }
+    }
+
+    /// @return any the samples that somebody of the league labelled
+    /// @return all that everybody did
+    /// @return several that more than one did
+    function _overlap(Tally memory tally, uint256 league)
         private
         pure
-        returns (uint256 all)
+        returns (uint256 any, uint256 all, uint256 several)
     {
+        unchecked {
+            all = type(uint256).max;
+            uint256 end = tally.labelled + 32 * tally.end[league];
+            for (uint256 at = tally.labelled + 32 * tally.first[league]; at < end; at += 32) {
+                uint256 labelled = BitPlanes.load(at);
+                several |= any & labelled;
+                any |= labelled;
+                all &= labelled;
+            }
+        }
+    }
+
+    /// @param company the samples that some peer labelled
+    function _countCompared(Tally memory tally, uint256 league, uint256 company)
+        private
+        pure
+        returns (uint256 votes)
+    {
+        unchecked {
+            uint256 end = 32 * tally.end[league];
+            for (uint256 at = 32 * tally.first[league]; at < end; at += 32) {
+                uint256 labelled = BitPlanes.load(tally.labelled + at);
+                uint256 own = LibBit.popCount(labelled);
+                votes += own;
+                if (labelled & ~company != 0) own = LibBit.popCount(labelled & company);
+                uint256 into = tally.compared + at;
+                BitPlanes.store(into, BitPlanes.load(into) + own);
+            }
+        }
+    }
+
+    /// @param samples those that matter
+    function _countMissing(Tally memory tally, uint256 league, uint256 samples) private pure {
+        unchecked {
+            uint256 number = tally.missing[league];
+            _fill(number, 512, 0);
+            uint256 end = tally.labelled + 32 * tally.end[league];
+            for (uint256 at = tally.labelled + 32 * tally.first[league]; at < end; at += 32) {
+                _increment(number + 480, samples & ~BitPlanes.load(at));
+            }
+            if (tally.byPattern) return;
+            Lanes.turn(number, tally.missingLanes[league], tally.nVotes);
+        }
+    }
+
+    /// @param at the number's lowest word, those above in front
+    function _increment(uint256 at, uint256 samples) private pure {
         assembly ("memory-safe") {
-            calldatacopy(planes, source, size)
-            all := not(0)
-            for { let end := add(planes, size) } lt(planes, end) { planes := add(planes, 32) } {
-                all := and(all, mload(planes))
+            for {} samples { at := sub(at, 32) } {
+                let old := mload(at)
+                mstore(at, xor(old, samples))
+                samples := and(old, samples)
             }
         }
     }
 
     // ---------------------------------------------------------------------------------- votes
 
-    /// @dev One seat after the other, take its labels that are not counted yet, find who else gave
-    /// them, and count these votes. So every class of a sample is counted once.
+    /// @dev One seat after the other, count who of those behind gave the same labels. The first who
+    /// gave a class in a sample has all its votes; who comes later has fewer, which change nothing.
     function _vote(Tally memory tally) private pure {
         unchecked {
+            _fill(tally.class + tally.stride - tally.bits * 32, tally.bits * 32, type(uint256).max);
+            _fill(tally.best, tally.nVotes * 32, 0);
             for (uint256 league; league < 2; ++league) {
                 for (uint256 seat = tally.first[league]; seat < tally.end[league]; ++seat) {
-                    uint256 samples = BitPlanes.load(tally.left + 32 * seat);
-                    uint256 matched;
-                    if (samples > 0) {
-                        BitPlanes.store(tally.votes, samples);
-                        for (uint256 p = 1; p < tally.nVotes; ++p) {
-                            BitPlanes.store(tally.votes + 32 * p, 0);
-                        }
-                        matched = _countSame(tally, samples, seat, seat + 1, tally.end[league]);
-                        if (tally.leagues) {
-                            matched = league == 1
-                                ? 0
-                                : _countSame(tally, samples, seat, tally.first[1], tally.end[1]);
-                        }
-                        _takeGreater(
-                            samples,
-                            tally.planes + seat * tally.stride,
-                            tally.class,
-                            tally.stride,
-                            tally.votes,
-                            tally.best,
-                            tally.nVotes * 32
-                        );
+                    uint256 samples = BitPlanes.load(tally.labelled + 32 * seat);
+                    uint256 own = tally.planes + seat * tally.stride;
+                    BitPlanes.store(tally.votes, samples);
+                    _fill(tally.votes + 32, tally.nVotes * 32 - 32, 0);
+                    uint256 matched = _countSame(tally, samples, own, seat + 1, tally.end[league]);
+                    if (tally.leagues) {
+                        matched = league == 1
+                            ? 0
+                            : _countSame(tally, samples, own, tally.first[1], tally.end[1]);
                     }
                     BitPlanes.store(tally.paired + 32 * seat, matched);
+                    _takeGreater(
+                        samples,
+                        own,
+                        tally.class,
+                        tally.stride,
+                        tally.votes,
+                        tally.best,
+                        tally.nVotes * 32
+                    );
                 }
             }
         }
     }
 
-    /// @dev Add the votes of seats that gave the same label as `seat`.
+    /// @dev Add the votes of seats that gave the same label.
     /// @return matched samples where some did
     function _countSame(
         Tally memory tally,
         uint256 samples,
-        uint256 seat,
-        uint256 other,
+        uint256 own,
+        uint256 first,
         uint256 end
-    ) private pure returns (uint256) {
+    ) private pure returns (uint256 matched) {
         unchecked {
-            return _countSame(
+            if (first == end) return 0;
+            uint256 same = tally.same;
+            _findSame(tally, samples, own, first, end);
+            return _add(same + 32 * first, same + 32 * end, tally.votes);
+        }
+    }
+
+    /// @dev Note which of some seats gave the label `own`, and where.
+    function _findSame(Tally memory tally, uint256 samples, uint256 own, uint256 first, uint256 end)
+        private
+        pure
+    {
+        unchecked {
+            uint256 stride = tally.stride;
+            _findSame(
                 samples,
-                tally.planes + seat * tally.stride,
-                tally.stride,
-                tally.planes + other * tally.stride,
-                tally.left + other * 32,
-                tally.left + end * 32,
-                tally.votes
+                own + stride - 128,
+                stride,
+                tally.planes + (first + 1) * stride - 128,
+                tally.planes + (end + 1) * stride - 128,
+                tally.same + 32 * first
             );
         }
     }
 
-    function _countSame(
+    /// @param own the last four words of a label
+    /// @param planes those of the first seat
+    /// @param end those of the seat after the last
+    function _findSame(
         uint256 samples,
         uint256 own,
         uint256 stride,
         uint256 planes,
-        uint256 left,
         uint256 end,
-        uint256 votes
-    ) private pure returns (uint256 matched) {
+        uint256 same
+    ) private pure {
+        assembly ("memory-safe") {
+            let a := mload(own)
+            let b := mload(add(own, 32))
+            let c := mload(add(own, 64))
+            let d := mload(add(own, 96))
+            for {} lt(planes, end) { planes := add(planes, stride) } {
+                let differ :=
+                    or(
+                        or(xor(a, mload(planes)), xor(b, mload(add(planes, 32)))),
+                        or(xor(c, mload(add(planes, 64))), xor(d, mload(add(planes, 96))))
+                    )
+                for { let back := sub(stride, 128) } back { back := sub(back, 128) } {
+                    let x := sub(own, back)
+                    let y := sub(planes, back)
+                    differ := or(
+                        differ,
+                        or(
+                            or(xor(mload(x), mload(y)), xor(mload(add(x, 32)), mload(add(y, 32)))),
+                            or(
+                                xor(mload(add(x, 64)), mload(add(y, 64))),
+                                xor(mload(add(x, 96)), mload(add(y, 96)))
+                            )
+                        )
+                    )
+                }
+                mstore(same, and(samples, not(differ)))
+                same := add(same, 32)
+            }
+        }
+    }
+
+    /// @dev Add words to the votes.
+    /// @return any their OR
+    function _add(uint256 from, uint256 end, uint256 votes) private pure returns (uint256 any) {
         assembly ("memory-safe") {
             let ones := mload(votes)
             let twos := mload(add(votes, 32))
-            for {} lt(left, end) { left := add(left, 32) } {
-                let same := and(samples, mload(left))
-                switch same
-                case 0 { planes := add(planes, stride) }
-                default {
-                    let from := own
-                    for { let next := add(planes, stride) } lt(planes, next) {} {
-                        same := and(
-                            same,
-                            not(
-                                or(
-                                    or(
-                                        xor(mload(planes), mload(from)),
-                                        xor(mload(add(planes, 32)), mload(add(from, 32)))
-                                    ),
-                                    or(
-                                        xor(mload(add(planes, 64)), mload(add(from, 64))),
-                                        xor(mload(add(planes, 96)), mload(add(from, 96)))
-                                    )
-                                )
-                            )
-                        )
-                        planes := add(planes, 128)
-                        from := add(from, 128)
-                    }
-                    matched := or(matched, same)
-                    mstore(left, xor(mload(left), same))
-                    let carry := and(ones, same)
-                    ones := xor(ones, same)
-                    same := and(twos, carry)
-                    twos := xor(twos, carry)
-                    for { let at := add(votes, 64) } same { at := add(at, 32) } {
-                        let old := mload(at)
-                        mstore(at, xor(old, same))
-                        same := and(old, same)
-                    }
+            let fours := mload(add(votes, 64))
+            for {} lt(from, end) { from := add(from, 32) } {
+                let word := mload(from)
+                any := or(any, word)
+                let carry := and(ones, word)
+                ones := xor(ones, word)
+                word := and(twos, carry)
+                twos := xor(twos, carry)
+                carry := and(fours, word)
+                fours := xor(fours, word)
+                for { let at := add(votes, 96) } carry { at := add(at, 32) } {
+                    let old := mload(at)
+                    mstore(at, xor(old, carry))
+                    carry := and(old, carry)
                 }
             }
             mstore(votes, ones)
             mstore(add(votes, 32), twos)
+            mstore(add(votes, 64), fours)
         }
     }
 
@@ -420,146 +577,46 @@ library PeerTruthSerum {
         }
     }
 
-    // -------------------------------------------------------------------------------- company
-
-    /// @dev Count the labels, and those that some peer voted beside.
-    /// @return votes how many labels there are
-    function _compare(Tally memory tally) private pure returns (uint256 votes) {
-        unchecked {
-            (uint256 any0, uint256 all0, uint256 several) = _overlap(tally, 0);
-            (uint256 any1, uint256 all1,) = _overlap(tally, 1);
-            votes = _countCompared(tally, 0, tally.leagues ? any1 : several)
-                + _countCompared(tally, 1, any0);
-            tally.isMixed = any0 | any1 != all0 & all1;
-            if (tally.isMixed) _transposeSeats(tally, tally.labelled, tally.labelledLanes);
-        }
-    }
-
-    /// @return any the samples that somebody of the league labelled
-    /// @return all that everybody did
-    /// @return several that more than one did
-    function _overlap(Tally memory tally, uint256 league)
-        private
-        pure
-        returns (uint256 any, uint256 all, uint256 several)
-    {
-        unchecked {
-            all = type(uint256).max;
-            uint256 end = tally.labelled + 32 * tally.end[league];
-            for (uint256 at = tally.labelled + 32 * tally.first[league]; at < end; at += 32) {
-                uint256 labelled = BitPlanes.load(at);
-                several |= any & labelled;
-                any |= labelled;
-                all &= labelled;
-            }
-        }
-    }
-
-    /// @param company the samples that some peer labelled
-    function _countCompared(Tally memory tally, uint256 league, uint256 company)
-        private
-        pure
-        returns (uint256 votes)
-    {
-        unchecked {
-            uint256 end = 32 * tally.end[league];
-            for (uint256 at = 32 * tally.first[league]; at < end; at += 32) {
-                uint256 labelled = BitPlanes.load(tally.labelled + at);
-                uint256 own = LibBit.popCount(labelled);
-                votes += own;
-                if (labelled & ~company != 0) own = LibBit.popCount(labelled & company);
-                uint256 into = tally.compared + at;
-                BitPlanes.store(into, BitPlanes.load(into) + own);
-            }
-        }
-    }
-
-    function _transposeSeats(Tally memory tally, uint256 from, uint256 to) private pure {
-        unchecked {
-            uint256 size = tally.step * 8;
-            for (uint256 at; at < size; at += EIGHT_WORDS) {
-                Lanes.transpose(from + at, to + at, LANE_BITS);
-            }
-        }
-    }
-
     // -------------------------------------------------------------------------------- matches
 
     /// @dev Add the matches for the majority, then, as long as there are others, for one more class
     /// of each sample that has one.
-    function _match(Tally memory tally, uint256 table) private pure {
+    function _match(Tally memory tally, uint256 samples) private pure {
         unchecked {
-            _copy(tally.labelled, tally.left, tally.step * 8);
-            uint256 samples = type(uint256).max;
             while (samples != 0) {
-                uint256 matched = _findMatches(tally, samples);
-                if (matched > 0) _addMatches(tally, matched, table);
+                uint256 class = tally.class;
+                _findSame(tally, samples, class, tally.first[0], tally.end[0]);
+                _findSame(tally, samples, class, tally.first[1], tally.end[1]);
+                (uint256 any0, uint256 several) = _strike(tally, 0);
+                (uint256 any1,) = _strike(tally, 1);
+                uint256 matched = tally.leagues ? any0 & any1 : several;
+                if (matched > 0) {
+                    if (tally.byPattern) _addByPattern(tally, matched);
+                    else _addBySixteens(tally, matched);
+                }
                 samples = _pick(tally);
             }
         }
     }
 
-    function _copy(uint256 from, uint256 to, uint256 size) private pure {
-        assembly ("memory-safe") {
-            mcopy(to, from, size)
-        }
-    }
-
-    /// @dev Who gave the class at hand.
-    /// @return the samples where peers did
-    function _findMatches(Tally memory tally, uint256 samples) private pure returns (uint256) {
-        unchecked {
-            (uint256 any0, uint256 several) = _findSame(tally, samples, 0);
-            (uint256 any1,) = _findSame(tally, samples, 1);
-            return tally.leagues ? any0 & any1 : several;
-        }
-    }
-
-    function _findSame(Tally memory tally, uint256 samples, uint256 league)
+    /// @dev The class at hand is dealt with.
+    /// @return any samples where somebody of the league gave it
+    /// @return several where more than one did
+    function _strike(Tally memory tally, uint256 league)
         private
         pure
         returns (uint256 any, uint256 several)
     {
-        unchecked {
-            uint256 first = tally.first[league];
-            uint256 stride = tally.stride;
-            uint256 planes = tally.planes + first * stride;
-            uint256 end = tally.end[league] * 32;
-            for (uint256 at = first * 32; at < end; at += 32) {
-                uint256 left = BitPlanes.load(tally.left + at);
-                uint256 same = samples & left;
-                if (same > 0) {
-                    same &= ~_differences(planes, tally.class, stride);
-                    several |= any & same;
-                    any |= same;
-                    BitPlanes.store(tally.left + at, left ^ same);
-                    uint256 paired = BitPlanes.load(tally.paired + at);
-                    BitPlanes.store(tally.paired + at, paired & ~same);
-                }
-                BitPlanes.store(tally.same + at, same);
-                planes += stride;
-            }
-        }
-    }
-
-    function _differences(uint256 a, uint256 b, uint256 size)
-        private
-        pure
-        returns (uint256 differ)
-    {
+        uint256 same = tally.same + 32 * tally.first[league];
+        uint256 end = tally.same + 32 * tally.end[league];
+        uint256 paired = tally.paired + 32 * tally.first[league];
         assembly ("memory-safe") {
-            for { let end := add(a, size) } lt(a, end) { a := add(a, 128) } {
-                differ := or(
-                    or(
-                        or(differ, xor(mload(a), mload(b))),
-                        xor(mload(add(a, 32)), mload(add(b, 32)))
-                    ),
-                    or(
-                        xor(mload(add(a, 64)), mload(add(b, 64))),
-                        xor(mload(add(a, 96)), mload(add(b, 96)))
-                    )
-                )
-                b := add(b, 128)
+            for {} lt(same, end) { same := add(same, 32) } {
+                let word := mload(same)
+                several := or(several, and(any, word))
+                any := or(any, word)
+                mstore(paired, and(mload(paired), not(word)))
+                paired := add(paired, 32)
             }
         }
     }
@@ -570,14 +627,10 @@ library PeerTruthSerum {
         unchecked {
             uint256 class = tally.class;
             uint256 stride = tally.stride;
-            for (uint256 seat; seat < tally.end[0]; ++seat) {
+            for (uint256 seat = tally.first[0]; seat < tally.end[0]; ++seat) {
                 uint256 samples = BitPlanes.load(tally.paired + 32 * seat) & ~picked;
                 if (samples == 0) continue;
-                if (picked == 0) {
-                    for (uint256 at; at < stride; at += 32) {
-                        BitPlanes.store(class + at, 0);
-                    }
-                }
+                if (picked == 0) _fill(class, stride, 0);
                 picked |= samples;
                 _orPlanes(class, tally.planes + seat * stride, stride, samples);
             }
@@ -593,227 +646,165 @@ library PeerTruthSerum {
         }
     }
 
-    /// @dev Add what the class at hand is worth to its voters.
-    function _addMatches(Tally memory tally, uint256 samples, uint256 table) private pure {
+    /// @dev Rows go by who is missing in league 0, in league 1, and by class.
+    function _addByPattern(Tally memory tally, uint256 matched) private pure {
         unchecked {
-            _transposeSeats(tally, tally.same, tally.sameLanes);
-            uint256 low = tally.class + tally.stride - EIGHT_WORDS;
-            Lanes.transpose(low, tally.classLanes, LANE_BITS);
-            uint256 step = tally.step;
-            uint256 highBits = tally.bits > LOW_BITS ? tally.bits - LOW_BITS : 0;
-            for (uint256 high; high < 1 << highBits; ++high) {
-                uint256 some = samples;
-                for (uint256 b; b < highBits; ++b) {
-                    uint256 plane = BitPlanes.load(low - 32 * (b + 1));
-                    some &= (high >> b) & 1 == 1 ? plane : ~plane;
+            uint256 bits = tally.bits;
+            uint256 at = tally.number + 512 - bits * 32;
+            _copy(tally.class + tally.stride - bits * 32, at, bits * 32);
+            if (tally.wasMixed) {
+                for (uint256 league = 2; league > 0;) {
+                    --league;
+                    uint256 some = _missingBits(tally, league);
+                    at -= some * 32;
+                    _copy(tally.missing[league] + 512 - some * 32, at, some * 32);
+                    bits += some;
                 }
-                for (uint256 block_; some > 0; ++block_) {
-                    uint256 top = some >> 224;
-                    some <<= 32;
-                    if (top > 0) _addBlock(tally, top, block_ * 32, table);
-                }
-                table += step << LOW_BITS;
             }
+            Lanes.turn(tally.number, tally.classLanes, bits);
+            Lanes.turn(tally.same, tally.voterLanes, 16 - tally.first[0]);
+            Patterns.add(matched, tally.classLanes, tally.voterLanes, tally.rows, tally.table);
         }
     }
 
-    /// @param samples 32 samples of the group
-    /// @param at which 32, times 32
-    function _addBlock(Tally memory tally, uint256 samples, uint256 at, uint256 table)
-        private
-        pure
-    {
+    function _missingBits(Tally memory tally, uint256 league) private pure returns (uint256) {
+        return PackedLabels.labelBits(tally.end[league] - tally.first[league]);
+    }
+
+    function _addBySixteens(Tally memory tally, uint256 matched) private pure {
         unchecked {
-            if (tally.step == 64 && tally.leagues) {
-                _addPair(
-                    samples,
-                    tally.sameLanes + at,
-                    BitPlanes.load(tally.classLanes + at),
-                    table,
-                    tally.pointing,
-                    tally.fullWeights[0],
-                    tally.fullWeights[1],
-                    tally.isMixed ? tally.labelledLanes + at : 0,
-                    tally.weights
-                );
-                return;
-            }
-            uint256 classes = BitPlanes.load(tally.classLanes + at);
-            while (samples > 0) {
-                uint256 sample = samples & (0 - samples);
-                samples ^= sample;
-                (uint256 w0, uint256 w1) = _weights(tally, sample, at);
-                _addRow(
-                    sample,
-                    tally.sameLanes + at,
-                    tally.row,
-                    tally.split,
-                    tally.step,
-                    tally.leagues ? type(uint256).max : 0,
-                    w0,
-                    w1,
-                    table + ((((classes / sample) & ONES) * tally.pointing) >> 224)
-                );
-            }
-        }
-    }
-
-    /// @dev What a vote of a peer is worth in one of 32 samples.
-    /// @return w0 to a voter in league 0
-    /// @return w1 to one in league 1
-    function _weights(Tally memory tally, uint256 sample, uint256 at)
-        private
-        pure
-        returns (uint256 w0, uint256 w1)
-    {
-        unchecked {
-            if (!tally.isMixed) return (tally.fullWeights[0], tally.fullWeights[1]);
-            uint256 lanes = tally.labelledLanes + at;
-            uint256 middle = lanes + 8 * tally.split;
-            uint256 voters0 = _sumLanes(lanes, middle, sample);
-            uint256 voters1 = _sumLanes(middle, lanes + 8 * tally.step, sample);
-            w0 = BitPlanes.load(tally.weights + 32 * (tally.leagues ? voters1 : voters0 - 1));
-            w1 = BitPlanes.load(tally.weights + 32 * voters0);
-        }
-    }
-
-    function _sumLanes(uint256 lanes, uint256 end, uint256 sample)
-        private
-        pure
-        returns (uint256 sum)
-    {
-        assembly ("memory-safe") {
-            for {} lt(lanes, end) { lanes := add(lanes, 256) } {
-                sum := add(sum, and(div(mload(lanes), sample), ONES))
-            }
-            sum := mod(sum, LANE)
-        }
-    }
-
-    /// @dev One sample, for any number of seats.
-    /// @param others all bits set if a voter's peers are the other league, else 0
-    function _addRow(
-        uint256 sample,
-        uint256 same,
-        uint256 row,
-        uint256 split,
-        uint256 step,
-        uint256 others,
-        uint256 w0,
-        uint256 w1,
-        uint256 into
-    ) private pure {
-        assembly ("memory-safe") {
-            let voters0 := 0
-            let to := row
-            for { let end := add(row, split) } lt(to, end) { to := add(to, 32) } {
-                let ones := and(div(mload(same), sample), ONES)
-                voters0 := add(voters0, ones)
-                mstore(to, ones)
-                same := add(same, 256)
-            }
-            let voters1 := 0
-            for { let end := add(row, step) } lt(to, end) { to := add(to, 32) } {
-                let ones := and(div(mload(same), sample), ONES)
-                voters1 := add(voters1, ones)
-                mstore(to, ones)
-                same := add(same, 256)
-            }
-            voters0 := mod(voters0, LANE)
-            switch others
-            case 0 { w0 := mul(w0, sub(voters0, 1)) }
-            default { w0 := mul(w0, mod(voters1, LANE)) }
-            w1 := mul(w1, voters0)
-            let end := add(row, step)
-            for { split := add(row, split) } lt(row, split) { row := add(row, 32) } {
-                let ones := mload(row)
-                if ones { mstore(into, add(mload(into), mul(ones, w0))) }
-                into := add(into, 32)
-            }
-            for {} lt(row, end) { row := add(row, 32) } {
-                let ones := mload(row)
-                if ones { mstore(into, add(mload(into), mul(ones, w1))) }
-                into := add(into, 32)
-            }
-        }
-    }
-
-    /// @dev With leagues, where each has eight seats.
-    function _addPair(
-        uint256 samples,
-        uint256 same,
-        uint256 classes,
-        uint256 table,
-        uint256 pointing,
-        uint256 w0,
-        uint256 w1,
-        uint256 labelled,
-        uint256 weights
-    ) private pure {
-        assembly ("memory-safe") {
-            let same0 := mload(same)
-            let same1 := mload(add(same, 256))
-            for {} samples {} {
-                let sample := and(samples, sub(0, samples))
-                samples := xor(samples, sample)
-                let voters0 := and(div(same0, sample), ONES)
-                let voters1 := and(div(same1, sample), ONES)
-                if labelled {
-                    let r := mod(and(div(mload(add(labelled, 256)), sample), ONES), LANE)
-                    w0 := mload(add(weights, shl(5, r)))
-                    r := mod(and(div(mload(labelled), sample), ONES), LANE)
-                    w1 := mload(add(weights, shl(5, r)))
+            uint256 size = tally.bits * 32;
+            _copy(tally.class + tally.stride - size, tally.number + 512 - size, size);
+            Lanes.turn(tally.number, tally.classLanes, tally.bits);
+            _fill(tally.number, 512, 0);
+            Sixteens.Account memory account;
+            account.ones = tally.table;
+            account.classes = tally.classLanes;
+            account.votes = tally.voteLanes;
+            account.voters = tally.voterLanes;
+            for (uint256 league; league < 2; ++league) {
+                uint256 peers = tally.leagues ? 1 - league : 0;
+                account.weights = tally.weights[league];
+                account.missing = tally.missingLanes[peers];
+                _countVotes(tally, peers, matched);
+                for (uint256 seat = tally.first[league]; seat < tally.end[league]; seat += 16) {
+                    account.rows = tally.rows + ((seat / 16) << (tally.bits + 6));
+                    Lanes.turn(tally.same + 32 * seat, tally.voterLanes, 16);
+                    Sixteens.add(matched, account);
                 }
-                let at := add(table, shr(224, mul(and(div(classes, sample), ONES), pointing)))
-                mstore(at, add(mload(at), mul(voters0, mul(w0, mod(voters1, LANE)))))
-                at := add(at, 32)
-                mstore(at, add(mload(at), mul(voters1, mul(w1, mod(voters0, LANE)))))
+            }
+        }
+    }
+
+    /// @dev How many peers gave the class at hand.
+    function _countVotes(Tally memory tally, uint256 peers, uint256 matched) private pure {
+        unchecked {
+            uint256 number = tally.number;
+            uint256 end = tally.same + 32 * tally.end[peers];
+            for (uint256 at = tally.same + 32 * tally.first[peers]; at < end; at += 32) {
+                _increment(number + 480, BitPlanes.load(at) & matched);
+            }
+            if (!tally.leagues) _decrement(number + 480, matched);
+            Lanes.turn(number, tally.voteLanes, tally.nVotes);
+            _fill(number, 512, 0);
+        }
+    }
+
+    function _decrement(uint256 at, uint256 samples) private pure {
+        assembly ("memory-safe") {
+            for {} samples { at := sub(at, 32) } {
+                let new := xor(mload(at), samples)
+                mstore(at, new)
+                samples := and(new, samples)
             }
         }
     }
 
     // --------------------------------------------------------------------------------- scores
 
-    /// @dev Σ_x ⌊1e18 · A[x] · T / (720720 · g[x])⌋ − β · N, per member that revealed.
-    function _scores(
-        Tally memory tally,
-        bytes[] calldata labels,
-        uint256 groups,
-        Chunk memory chunk
-    ) private pure returns (int256[] memory scores) {
+    /// @dev Move what is in the rows to the accounts.
+    function _collect(Tally memory tally) private pure {
         unchecked {
-            scores = new int256[](labels.length);
             for (uint256 league; league < 2; ++league) {
-                uint256 seat = tally.first[league];
-                for (uint256 i; i < labels.length; ++i) {
-                    if (labels[i].length == 0 || (chunk.leagues ? i % 2 : 0) != league) continue;
-                    uint256 compared = BitPlanes.load(tally.compared + 32 * seat);
-                    uint256[] memory counts = chunk.peerCounts[chunk.leagues ? league : i];
-                    scores[i] = int256(_earned(tally, seat, groups, counts))
-                        - int256(chunk.penaltyWad * compared);
-                    ++seat;
+                uint256 first = tally.first[league];
+                uint256 end = tally.end[league];
+                if (first == end) continue;
+                if (tally.byPattern) {
+                    _collectPatterns(tally, league);
+                    continue;
+                }
+                for (uint256 seat = first; seat < end; seat += 16) {
+                    Sixteens.collect(
+                        tally.rows + ((seat / 16) << (tally.bits + 6)),
+                        tally.accounts + seat * tally.classes * 32,
+                        tally.classes,
+                        end - seat < 16 ? end - seat : 16
+                    );
                 }
             }
         }
     }
 
-    function _earned(Tally memory tally, uint256 seat, uint256 groups, uint256[] memory counts)
+    function _collectPatterns(Tally memory tally, uint256 league) private pure {
+        unchecked {
+            uint256 peers = tally.leagues ? 1 - league : league;
+            (uint256 nSets, uint256 step) = _sets(tally, peers);
+            (uint256 nOwn, uint256 stepOwn) = _sets(tally, league);
+            for (uint256 missing; missing < nSets; ++missing) {
+                uint256 weight = BitPlanes.load(tally.weights[league] + 32 * missing);
+                if (weight == 0) continue;
+                Patterns.collect(
+                    tally.rows + missing * step,
+                    tally.leagues ? nOwn : 1,
+                    stepOwn,
+                    16 - tally.end[league],
+                    weight,
+                    tally.accounts + (tally.end[league] - 1) * tally.classes * 32,
+                    tally.classes,
+                    tally.end[league] - tally.first[league]
+                );
+            }
+        }
+    }
+
+    /// @return nSets how many numbers of missing voters there can be
+    /// @return step bytes from the rows for one to those for the next
+    function _sets(Tally memory tally, uint256 league)
         private
         pure
-        returns (uint256 earned)
+        returns (uint256 nSets, uint256 step)
     {
         unchecked {
-            uint256 size = counts.length * tally.step;
-            uint256 lanes = tally.tables + seat / 8 * 32;
-            uint256 total = _sum(counts);
-            return _earned(
-                lanes,
-                tally.step,
-                224 - 32 * (seat % 8),
-                lanes + (groups + TABLE_GROUPS - 1) / TABLE_GROUPS * size,
-                counts,
-                total
-            );
+            nSets = tally.wasMixed ? tally.end[league] - tally.first[league] + 1 : 1;
+            step = (32 << tally.bits) << (league == 0 ? _missingBits(tally, 1) : 0);
+        }
+    }
+
+    /// @dev Σ_x ⌊1e18 · A[x] · T / (720720 · g[x])⌋ − β · N, per member that revealed.
+    function _score(
+        Tally memory tally,
+        bytes[] calldata labels,
+        Chunk memory chunk,
+        int256[] memory scores
+    ) private pure {
+        unchecked {
+            uint256[2] memory next = [tally.first[0], tally.first[1]];
+            uint256[2] memory totals;
+            for (uint256 i; i < labels.length; ++i) {
+                if (labels[i].length == 0) continue;
+                uint256 league = chunk.leagues ? i % 2 : 0;
+                uint256 seat = next[league]++;
+                uint256[] memory counts = chunk.peerCounts[chunk.leagues ? league : i];
+                if (!chunk.leagues || totals[league] == 0) totals[league] = _sum(counts);
+                uint256 earned = _earned(
+                    tally.accounts + seat * counts.length * 32,
+                    BitPlanes.pointerTo(counts),
+                    counts.length * 32,
+                    totals[league] * WAD
+                );
+                uint256 compared = BitPlanes.load(tally.compared + 32 * seat);
+                scores[i] = int256(earned) - int256(chunk.penaltyWad * compared);
+            }
         }
     }
 
@@ -826,29 +817,19 @@ library PeerTruthSerum {
         }
     }
 
-    /// @param lanes of the first class in the first table
-    /// @param last the same in one that would follow the last
-    function _earned(
-        uint256 lanes,
-        uint256 step,
-        uint256 shift,
-        uint256 last,
-        uint256[] memory counts,
-        uint256 total
-    ) private pure returns (uint256 earned) {
+    /// @param account pointer to A
+    /// @param counts pointer to g
+    function _earned(uint256 account, uint256 counts, uint256 size, uint256 factor)
+        private
+        pure
+        returns (uint256 earned)
+    {
         assembly ("memory-safe") {
-            let size := mul(step, mload(counts))
-            let factor := mul(total, WAD)
-            let count := add(counts, 32)
-            for { let end := add(lanes, size) } lt(lanes, end) { lanes := add(lanes, step) } {
-                let found := and(shr(shift, mload(lanes)), LANE)
-                for { let at := add(lanes, size) } lt(at, last) { at := add(at, size) } {
-                    found := add(found, and(shr(shift, mload(at)), LANE))
-                }
-                last := add(last, step)
-                // nothing found is also where no peer ever gave the label, and x / 0 is 0
-                earned := add(earned, div(mul(found, factor), mul(WEIGHT_ONE, mload(count))))
-                count := add(count, 32)
+            for { let end := add(account, size) } lt(account, end) { account := add(account, 32) } {
+                // A is also 0 where no peer ever gave the label, and x / 0 is 0
+                let share := div(mul(mload(account), factor), mul(WEIGHT_ONE, mload(counts)))
+                earned := add(earned, share)
+                counts := add(counts, 32)
             }
         }
     }
