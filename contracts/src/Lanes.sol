@@ -5,29 +5,37 @@ pragma solidity ^0.8.30;
 /// @notice Eight words with eight lanes in every stretch of a word become eight words in which lane v
 /// of word t is what lane t of word v was. Word 0 and the top lane come first.
 library Lanes {
-    uint256 private constant LOWER_BYTES =
-        0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff;
-
     /// @notice Numbers of up to 16 bits that lie in planes become lanes of 16 bits.
     /// @param from 16 words; the last is plane 0
     /// @param to 16 words, the first of which has each sixteenth sample beginning with the first
     /// @param bits how many planes are not empty
-    function turn(uint256 from, uint256 to, uint256 bits) internal pure {
+    /// @param lanes the lowest bit of each lane; if it were a constant, the compiler would copy it from
+    /// the code whenever it is used
+    function turn(uint256 from, uint256 to, uint256 bits, uint256 lanes) internal pure {
         transpose(from + 256, to + 256, 1);
         if (bits > 8) transpose(from, to, 1);
         assembly ("memory-safe") {
-            let isLong := gt(bits, 8)
-            for { let end := add(to, 256) } lt(to, end) { to := add(to, 32) } {
-                let low := mload(add(to, 256))
-                let odd := and(shr(8, low), LOWER_BYTES)
-                low := and(low, LOWER_BYTES)
-                if isLong {
-                    let high := mload(to)
-                    odd := or(odd, and(high, not(LOWER_BYTES)))
-                    low := or(low, shl(8, and(high, LOWER_BYTES)))
+            let lower := mul(lanes, 0xff)
+            let end := add(to, 256)
+            switch gt(bits, 8)
+            case 0 {
+                for {} lt(to, end) { to := add(to, 64) } {
+                    let low := mload(add(to, 256))
+                    mstore(to, and(shr(8, low), lower))
+                    mstore(add(to, 256), and(low, lower))
+                    low := mload(add(to, 288))
+                    mstore(add(to, 32), and(shr(8, low), lower))
+                    mstore(add(to, 288), and(low, lower))
                 }
-                mstore(to, odd)
-                mstore(add(to, 256), low)
+            }
+            default {
+                let upper := not(lower)
+                for {} lt(to, end) { to := add(to, 32) } {
+                    let high := mload(to)
+                    let low := mload(add(to, 256))
+                    mstore(to, or(and(high, upper), and(shr(8, low), lower)))
+                    mstore(add(to, 256), or(and(shl(8, high), upper), and(low, lower)))
+                }
             }
         }
     }

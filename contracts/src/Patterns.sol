@@ -16,7 +16,6 @@ library Patterns {
     uint256 private constant LANE_BITS = 21;
     uint256 private constant LANE = (1 << 21) - 1;
 
-    /// @dev The lowest bit in each lane of 16 bits; a lane times 32.
     uint256 private constant LANES =
         0x0001000100010001000100010001000100010001000100010001000100010001;
     uint256 private constant POINTER = 0x1fffe0;
@@ -74,13 +73,17 @@ library Patterns {
     /// @dev Append the words once more, each `more` than it was.
     function _double(uint256 from, uint256 size, uint256 more) private pure {
         assembly ("memory-safe") {
-            for {
-                let to := add(from, size)
-                let end := add(to, size)
-            } lt(to, end) {} {
+            let to := add(from, size)
+            for { let end := add(to, and(size, not(127))) } lt(to, end) { to := add(to, 128) } {
+                mstore(to, add(mload(from), more))
+                mstore(add(to, 32), add(mload(add(from, 32)), more))
+                mstore(add(to, 64), add(mload(add(from, 64)), more))
+                mstore(add(to, 96), add(mload(add(from, 96)), more))
+                from := add(from, 128)
+            }
+            for { let end := add(to, and(size, 127)) } lt(to, end) { to := add(to, 32) } {
                 mstore(to, add(mload(from), more))
                 from := add(from, 32)
-                to := add(to, 32)
             }
         }
     }
@@ -99,14 +102,19 @@ library Patterns {
     /// @param samples where there are any
     /// @param numbers per sample which row, in lanes of 16 bits
     /// @param voters per sample the pattern of those who gave the class, likewise
-    function add(uint256 samples, uint256 numbers, uint256 voters, uint256 rows, uint256 table)
-        internal
-        pure
-    {
+    /// @param lanes the lowest bit of each lane
+    function add(
+        uint256 samples,
+        uint256 numbers,
+        uint256 voters,
+        uint256 rows,
+        uint256 table,
+        uint256 lanes
+    ) internal pure {
         unchecked {
             for (uint256 place = 16; place > 0;) {
                 --place;
-                uint256 some = (samples >> place) & LANES;
+                uint256 some = (samples >> place) & lanes;
                 if (some % 0xffff >= MANY) {
                     _addAll(BitPlanes.load(numbers), BitPlanes.load(voters), rows, table);
                 } else {
@@ -177,7 +185,7 @@ library Patterns {
     /// @param nSets how many there are
     /// @param step bytes from one set to the next
     /// @param behind how many voters come after the league's last
-    /// @param accounts of that voter, a word per class; those of the voter before are in front
+    /// @param accounts after the last voter's, which are a word per class
     /// @param voters of the league
     function collect(
         uint256 rows,
@@ -190,6 +198,8 @@ library Patterns {
         uint256 voters
     ) internal pure {
         unchecked {
+            if (weight == 0) return; // no peer is left
+            accounts -= classes * 32;
             for (uint256 class; class < classes; ++class) {
                 uint256 row;
                 for (uint256 set; set < nSets; ++set) {

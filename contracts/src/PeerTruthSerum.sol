@@ -7,6 +7,7 @@ import {Lanes} from "./Lanes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {Patterns} from "./Patterns.sol";
 import {Sixteens} from "./Sixteens.sol";
+import {Votes} from "./Votes.sol";
 
 /// @title Peer Truth Serum for Federated Distillation (PTSFD)
 /// @notice The majority of a chunk's labels and every member's score for them: Equation 2 of the
@@ -43,64 +44,91 @@ library PeerTruthSerum {
         uint256 votes;
     }
 
-    /// @dev Where everything is, as pointers. A sample set is a word with a bit for each of the 256
-    /// samples of the group at hand; a number per sample is so many words, one for each of its bits.
-    /// @param byPattern whether all voters are dealt with at once
-    /// @param first per league, its first seat
-    /// @param end per league, the seat after its last
-    /// @param stride bytes from one seat's labels to the next: whole fours of words, 0 in front
+    /// @dev A sample set is a word with a bit for each of the 256 samples of the group at hand; a
+    /// number per sample is so many words, one for each of its bits. All others are pointers.
+    /// @param voters how many revealed
+    /// @param first offset of its first voter's word among the seats'
+    /// @param end offset after its last
+    /// @param planes per voter, its labels
+    /// @param masks per voter, the samples whose label begins like some classes; then a 0
+    /// @param quads per voter, what the last two bits of its labels are
+    /// @param missing how many voters did not label a sample: 16 words
+    /// @param missingLanes the same in lanes
+    /// @param weights per number of peers who are missing, what a match is worth: w
+    struct League {
+        uint256 voters;
+        uint256 first;
+        uint256 end;
+        uint256 planes;
+        uint256 masks;
+        uint256 quads;
+        uint256 missing;
+        uint256 missingLanes;
+        uint256 weights;
+    }
+
+    /// @param byClass whether votes are counted class by class, not voter by voter
+    /// @param byPattern whether matches are added for all voters at once
+    /// @param stride bytes from one label to the next: whole fours of words, all bits set in front
+    /// @param end offset after the last seat's word
     /// @param sources per seat, its labels in the calldata
     /// @param planes per seat, its labels
     /// @param labelled per seat, the samples that it labelled
-    /// @param paired per seat, the samples where its class has matches, as long as they are not added
-    /// @param same per seat, the samples where it gave the class at hand
+    /// @param same per seat, the samples where it gave the class at hand, between 16 zeros each
+    /// @param compared per seat, how many labels some peer voted beside: N
+    /// @param accounts per seat and class, A
+    /// @param options labels that may have matches: every class, or every voter's in league 0
+    /// @param nOptions how many
+    /// @param paired per option, the samples where it has matches that are not added yet
+    /// @param took per class, the samples where it had more votes than those before
     /// @param class the class at hand, one for every sample: first the majority's
-    /// @param votes votes for a class
+    /// @param matched the samples where it has matches
+    /// @param votes votes for a class, the lowest bit first
     /// @param best the most votes so far
-    /// @param nVotes how many words these have
-    /// @param missing per league, how many of its voters did not label a sample: 16 words
+    /// @param sizeVotes bytes of either
     /// @param isMixed whether some samples of the group were labelled by more voters than others
     /// @param wasMixed whether those of any group were
     /// @param number 16 words to put a number together
     /// @param classLanes the class at hand, in lanes
     /// @param voterLanes who gave it, in lanes
     /// @param voteLanes how many peers gave it, in lanes
-    /// @param missingLanes per league, `missing` in lanes
-    /// @param weights per league, and number of its peers who are missing: w
-    /// @param rows matches not yet on an account
-    /// @param table what `rows` is added to by
-    /// @param accounts per seat and class, A
-    /// @param compared per seat, how many labels some peer voted beside: N
+    /// @param lanes the lowest bit of each lane
+    /// @param table from who gave a class in a sample to what is added to its row
+    /// @param rows matches that are not on an account yet
     struct Tally {
         uint256 bits;
         uint256 classes;
         bool leagues;
+        bool byClass;
         bool byPattern;
-        uint256[2] first;
-        uint256[2] end;
+        League league0;
+        League league1;
         uint256 stride;
+        uint256 end;
         uint256 sources;
         uint256 planes;
         uint256 labelled;
-        uint256 paired;
         uint256 same;
+        uint256 compared;
+        uint256 accounts;
+        uint256 options;
+        uint256 nOptions;
+        uint256 paired;
+        uint256 took;
         uint256 class;
+        uint256 matched;
         uint256 votes;
         uint256 best;
-        uint256 nVotes;
-        uint256[2] missing;
+        uint256 sizeVotes;
         bool isMixed;
         bool wasMixed;
         uint256 number;
         uint256 classLanes;
         uint256 voterLanes;
         uint256 voteLanes;
-        uint256[2] missingLanes;
-        uint256[2] weights;
-        uint256 rows;
+        uint256 lanes;
         uint256 table;
-        uint256 accounts;
-        uint256 compared;
+        uint256 rows;
     }
 
     /// @notice Score and aggregate one chunk.
@@ -120,13 +148,13 @@ library PeerTruthSerum {
             uint256 winner = BitPlanes.pointerTo(winners);
             for (uint256 group; group < groups; ++group) {
                 _read(tally, group * size);
-                (uint256 samples, uint256 votes) = _compare(tally);
-                outcome.votes += votes;
-                _vote(tally);
-                outcome.majorityVotes += _total(tally.best, tally.nVotes);
+                outcome.votes += _compare(tally);
+                if (tally.byClass) _voteByClass(tally);
+                else _voteByVoter(tally);
+                outcome.majorityVotes += _total(tally.best, tally.sizeVotes);
                 _copy(tally.class + tally.stride - size, winner, size);
                 winner += size;
-                _match(tally, samples);
+                _match(tally);
                 if (!tally.byPattern && (group + 1) % Sixteens.MOST_GROUPS == 0) _collect(tally);
             }
             _collect(tally);
@@ -148,50 +176,48 @@ library PeerTruthSerum {
             tally.classes = chunk.classes;
             tally.leagues = chunk.leagues;
             (uint256 voters0, uint256 voters1) = _countVoters(labels, chunk.leagues);
+            uint256 voters = voters0 + voters1;
+            tally.byClass = chunk.classes < voters;
             tally.byPattern = _isByPattern(voters0, voters1, groups, tally.bits);
-            // A pattern's last bit is the last seat's; else a league begins with a sixteen.
-            tally.first[0] = tally.byPattern ? 16 - voters0 - voters1 : 0;
-            tally.end[0] = tally.first[0] + voters0;
-            tally.first[1] = tally.byPattern ? tally.end[0] : (voters0 + 15) / 16 * 16;
-            tally.end[1] = tally.first[1] + voters1;
-            uint256 seats = (tally.end[1] + 15) / 16 * 16;
-            tally.sources = BitPlanes.allocate(seats);
+            tally.stride = (tally.bits + 3) / 4 * 128;
+            tally.planes = BitPlanes.allocate(voters * tally.stride / 32);
+            _fill(tally.planes, voters * tally.stride, type(uint256).max);
+            _found(tally, tally.league0, 0, voters0);
+            _found(tally, tally.league1, voters0, voters1);
+            tally.league0.weights = _weigh(voters, chunk.leagues ? voters1 : voters0 - 1);
+            tally.league1.weights = _weigh(voters, voters0);
+            tally.end = voters * 32;
+            tally.sources = BitPlanes.allocate(voters);
             _seat(tally, labels);
 
-            uint256 words = (tally.bits + 3) / 4 * 4;
-            tally.stride = words * 32;
-            tally.planes = BitPlanes.allocate(seats * words);
-            tally.labelled = BitPlanes.allocate(seats);
-            tally.paired = BitPlanes.allocate(seats);
-            tally.same = BitPlanes.allocate(seats);
-            tally.class = BitPlanes.allocate(words);
-            tally.nVotes = PackedLabels.labelBits(labels.length | 4);
+            tally.labelled = BitPlanes.allocate(voters);
+            tally.same = BitPlanes.allocate(voters + 32) + 512;
+            tally.compared = BitPlanes.allocate(voters);
+            tally.accounts = BitPlanes.allocate(voters * chunk.classes);
+            tally.options = tally.planes;
+            tally.nOptions = voters0;
+            if (tally.byClass) _listClasses(tally);
+            tally.paired = BitPlanes.allocate(tally.nOptions);
+            tally.took = BitPlanes.allocate(tally.nOptions);
+            tally.class = BitPlanes.allocate(tally.stride / 32);
             tally.votes = BitPlanes.allocate(16);
             tally.best = BitPlanes.allocate(16);
+            tally.sizeVotes = (PackedLabels.labelBits(voters | 8) + 1) / 2 * 64;
+            tally.lanes = type(uint256).max / 0xffff;
             tally.number = BitPlanes.allocate(16);
             tally.classLanes = BitPlanes.allocate(16);
             tally.voterLanes = BitPlanes.allocate(16);
             tally.voteLanes = BitPlanes.allocate(16);
-            for (uint256 league; league < 2; ++league) {
-                tally.missing[league] = BitPlanes.allocate(16);
-                tally.missingLanes[league] = BitPlanes.allocate(16);
-                uint256 peers = league == 1 ? voters0 : chunk.leagues ? voters1 : voters0 - 1;
-                tally.weights[league] = BitPlanes.allocate(labels.length + 1);
-                for (uint256 at = tally.weights[league]; int256(peers) > 0; --peers) {
-                    BitPlanes.store(at, WEIGHT_ONE / peers);
-                    at += 32;
-                }
-            }
-            tally.compared = BitPlanes.allocate(seats);
-            tally.accounts = BitPlanes.allocate(seats * chunk.classes);
             if (tally.byPattern) {
                 tally.table = Patterns.newTable(voters0, voters1, chunk.leagues);
                 tally.rows = Patterns.reserve(
-                    1 << (tally.bits + _missingBits(tally, 0) + _missingBits(tally, 1))
+                    1
+                        << (tally.bits + PackedLabels.labelBits(voters0)
+                                + PackedLabels.labelBits(voters1))
                 );
             } else {
                 tally.table = Sixteens.newOnes();
-                tally.rows = BitPlanes.allocate(seats / 16 * (2 << tally.bits));
+                tally.rows = BitPlanes.allocate((voters / 16 + 2) * (2 << tally.bits));
             }
         }
     }
@@ -224,10 +250,40 @@ library PeerTruthSerum {
         }
     }
 
+    function _found(Tally memory tally, League memory league, uint256 first, uint256 voters)
+        private
+        pure
+    {
+        unchecked {
+            league.voters = voters;
+            league.first = first * 32;
+            league.end = (first + voters) * 32;
+            league.planes = tally.planes + first * tally.stride;
+            if (tally.byClass) {
+                league.masks = BitPlanes.allocate(voters + 1);
+                league.quads = BitPlanes.allocate(4 * voters + 4);
+            }
+            league.missing = BitPlanes.allocate(16);
+            league.missingLanes = BitPlanes.allocate(16);
+        }
+    }
+
+    /// @param peers who are there if nobody is missing; below 0 without voters
+    function _weigh(uint256 voters, uint256 peers) private pure returns (uint256 weights) {
+        unchecked {
+            weights = BitPlanes.allocate(voters + 1);
+            for (uint256 at = weights; int256(peers) > 0; --peers) {
+                BitPlanes.store(at, WEIGHT_ONE / peers);
+                at += 32;
+            }
+        }
+    }
+
     /// @dev Give the voters their seats.
     function _seat(Tally memory tally, bytes[] calldata labels) private pure {
         unchecked {
-            uint256[2] memory next = [tally.first[0], tally.first[1]];
+            uint256 next0 = tally.sources + tally.league0.first;
+            uint256 next1 = tally.sources + tally.league1.first;
             for (uint256 i; i < labels.length; ++i) {
                 bytes calldata own = labels[i];
                 if (own.length == 0) continue;
@@ -235,8 +291,30 @@ library PeerTruthSerum {
                 assembly ("memory-safe") {
                     source := own.offset
                 }
-                uint256 league = tally.leagues ? i % 2 : 0;
-                BitPlanes.store(tally.sources + 32 * next[league]++, source);
+                if (tally.leagues && i % 2 == 1) {
+                    BitPlanes.store(next1, source);
+                    next1 += 32;
+                } else {
+                    BitPlanes.store(next0, source);
+                    next0 += 32;
+                }
+            }
+        }
+    }
+
+    /// @dev Every class as a label that all samples have.
+    function _listClasses(Tally memory tally) private pure {
+        unchecked {
+            uint256 stride = tally.stride;
+            tally.nOptions = tally.classes;
+            tally.options = BitPlanes.allocate(tally.classes * stride / 32);
+            _fill(tally.options, tally.classes * stride, type(uint256).max);
+            for (uint256 class; class < tally.classes; ++class) {
+                uint256 at = tally.options + (class + 1) * stride;
+                for (uint256 b; b < tally.bits; ++b) {
+                    at -= 32;
+                    if ((class >> b) & 1 == 0) BitPlanes.store(at, 0);
+                }
             }
         }
     }
@@ -244,42 +322,39 @@ library PeerTruthSerum {
     /// @dev Take in a group's labels; nothing is counted yet.
     function _read(Tally memory tally, uint256 offset) private pure {
         unchecked {
-            uint256 size = tally.bits * 32;
-            for (uint256 league; league < 2; ++league) {
-                uint256 first = tally.first[league];
-                _readLeague(
-                    tally.sources + 32 * first,
-                    offset,
-                    size,
-                    tally.planes + first * tally.stride,
-                    tally.planes + tally.end[league] * tally.stride,
-                    tally.stride,
-                    tally.labelled + 32 * first
-                );
-            }
+            _read(
+                tally.sources,
+                tally.sources + tally.end,
+                offset,
+                tally.bits * 32,
+                tally.planes,
+                tally.stride,
+                tally.labelled
+            );
         }
     }
 
-    function _readLeague(
+    function _read(
         uint256 sources,
+        uint256 end,
         uint256 offset,
         uint256 size,
         uint256 planes,
-        uint256 end,
         uint256 stride,
         uint256 labelled
     ) private pure {
         assembly ("memory-safe") {
-            for {} lt(planes, end) {} {
-                let at := sub(add(planes, stride), size)
-                calldatacopy(at, add(mload(sources), offset), size)
-                planes := add(planes, stride)
-                let abstained := mload(at)
-                for { at := add(at, 32) } lt(at, planes) { at := add(at, 32) } {
-                    abstained := and(abstained, mload(at))
+            for {} lt(sources, end) { sources := add(sources, 32) } {
+                let next := add(planes, stride)
+                calldatacopy(sub(next, size), add(mload(sources), offset), size)
+                let abstained := not(0)
+                for {} lt(planes, next) { planes := add(planes, 128) } {
+                    abstained := and(
+                        and(abstained, and(mload(planes), mload(add(planes, 32)))),
+                        and(mload(add(planes, 64)), mload(add(planes, 96)))
+                    )
                 }
                 mstore(labelled, not(abstained))
-                sources := add(sources, 32)
                 labelled := add(labelled, 32)
             }
         }
@@ -299,78 +374,82 @@ library PeerTruthSerum {
         }
     }
 
+    function _clear(uint256 at, uint256 size) private pure {
+        assembly ("memory-safe") {
+            calldatacopy(at, calldatasize(), size)
+        }
+    }
+
     // -------------------------------------------------------------------------------- company
 
-    /// @dev Count the labels that some peer voted beside, and who is missing where.
-    /// @return any the samples that somebody labelled
-    /// @return votes how many labels there are
-    function _compare(Tally memory tally) private pure returns (uint256 any, uint256 votes) {
+    /// @dev Count the labels, those that some peer voted beside, and who is missing where.
+    function _compare(Tally memory tally) private pure returns (uint256 votes) {
         unchecked {
-            (uint256 any0, uint256 all0, uint256 several) = _overlap(tally, 0);
-            (uint256 any1, uint256 all1,) = _overlap(tally, 1);
-            any = any0 | any1;
-            votes = _countCompared(tally, 0, tally.leagues ? any1 : several)
-                + _countCompared(tally, 1, any0);
-            bool isMixed = any & ~(all0 & all1) != 0;
-            if (isMixed || tally.isMixed) {
-                _countMissing(tally, 0, isMixed ? any : 0);
-                _countMissing(tally, 1, isMixed ? any : 0);
+            (uint256 any0, uint256 all0, uint256 several) = _overlap(tally, tally.league0);
+            (uint256 any1, uint256 all1,) = _overlap(tally, tally.league1);
+            votes = _countCompared(tally, tally.league0, tally.leagues ? any1 : several)
+                + _countCompared(tally, tally.league1, any0);
+            uint256 mixed = (any0 | any1) & ~(all0 & all1);
+            if (mixed > 0 || tally.isMixed) {
+                _countMissing(tally, tally.league0, mixed);
+                _countMissing(tally, tally.league1, mixed);
             }
-            tally.isMixed = isMixed;
-            if (isMixed) tally.wasMixed = true;
+            tally.isMixed = mixed > 0;
+            if (mixed > 0) tally.wasMixed = true;
         }
     }
 
     /// @return any the samples that somebody of the league labelled
     /// @return all that everybody did
     /// @return several that more than one did
-    function _overlap(Tally memory tally, uint256 league)
+    function _overlap(Tally memory tally, League memory league)
         private
         pure
         returns (uint256 any, uint256 all, uint256 several)
     {
-        unchecked {
-            all = type(uint256).max;
-            uint256 end = tally.labelled + 32 * tally.end[league];
-            for (uint256 at = tally.labelled + 32 * tally.first[league]; at < end; at += 32) {
-                uint256 labelled = BitPlanes.load(at);
-                several |= any & labelled;
-                any |= labelled;
-                all &= labelled;
+        uint256 at = tally.labelled + league.first;
+        uint256 end = tally.labelled + league.end;
+        assembly ("memory-safe") {
+            all := not(0)
+            for {} lt(at, end) { at := add(at, 32) } {
+                let word := mload(at)
+                several := or(several, and(any, word))
+                any := or(any, word)
+                all := and(all, word)
             }
         }
     }
 
     /// @param company the samples that some peer labelled
-    function _countCompared(Tally memory tally, uint256 league, uint256 company)
+    function _countCompared(Tally memory tally, League memory league, uint256 company)
         private
         pure
         returns (uint256 votes)
     {
         unchecked {
-            uint256 end = 32 * tally.end[league];
-            for (uint256 at = 32 * tally.first[league]; at < end; at += 32) {
-                uint256 labelled = BitPlanes.load(tally.labelled + at);
+            uint256 end = tally.labelled + league.end;
+            uint256 into = tally.compared + league.first;
+            for (uint256 at = tally.labelled + league.first; at < end; at += 32) {
+                uint256 labelled = BitPlanes.load(at);
                 uint256 own = LibBit.popCount(labelled);
                 votes += own;
                 if (labelled & ~company != 0) own = LibBit.popCount(labelled & company);
-                uint256 into = tally.compared + at;
                 BitPlanes.store(into, BitPlanes.load(into) + own);
+                into += 32;
             }
         }
     }
 
-    /// @param samples those that matter
-    function _countMissing(Tally memory tally, uint256 league, uint256 samples) private pure {
+    /// @param samples those where anybody is
+    function _countMissing(Tally memory tally, League memory league, uint256 samples) private pure {
         unchecked {
-            uint256 number = tally.missing[league];
-            _fill(number, 512, 0);
-            uint256 end = tally.labelled + 32 * tally.end[league];
-            for (uint256 at = tally.labelled + 32 * tally.first[league]; at < end; at += 32) {
-                _increment(number + 480, samples & ~BitPlanes.load(at));
+            _clear(league.missing, 512);
+            uint256 end = tally.labelled + league.end;
+            for (uint256 at = tally.labelled + league.first; at < end; at += 32) {
+                _increment(league.missing + 480, samples & ~BitPlanes.load(at));
             }
             if (tally.byPattern) return;
-            Lanes.turn(number, tally.missingLanes[league], tally.nVotes);
+            Lanes.turn(league.missing, league.missingLanes, tally.sizeVotes / 32, tally.lanes);
         }
     }
 
@@ -387,253 +466,145 @@ library PeerTruthSerum {
 
     // ---------------------------------------------------------------------------------- votes
 
-    /// @dev One seat after the other, count who of those behind gave the same labels. The first who
+    /// @dev One voter after the other, count who of those behind gave the same labels. The first who
     /// gave a class in a sample has all its votes; who comes later has fewer, which change nothing.
-    function _vote(Tally memory tally) private pure {
+    function _voteByVoter(Tally memory tally) private pure {
         unchecked {
-            _fill(tally.class + tally.stride - tally.bits * 32, tally.bits * 32, type(uint256).max);
-            _fill(tally.best, tally.nVotes * 32, 0);
-            for (uint256 league; league < 2; ++league) {
-                for (uint256 seat = tally.first[league]; seat < tally.end[league]; ++seat) {
-                    uint256 samples = BitPlanes.load(tally.labelled + 32 * seat);
-                    uint256 own = tally.planes + seat * tally.stride;
-                    BitPlanes.store(tally.votes, samples);
-                    _fill(tally.votes + 32, tally.nVotes * 32 - 32, 0);
-                    uint256 matched = _countSame(tally, samples, own, seat + 1, tally.end[league]);
-                    if (tally.leagues) {
-                        matched = league == 1
-                            ? 0
-                            : _countSame(tally, samples, own, tally.first[1], tally.end[1]);
-                    }
-                    BitPlanes.store(tally.paired + 32 * seat, matched);
-                    _takeGreater(
-                        samples,
-                        own,
-                        tally.class,
-                        tally.stride,
-                        tally.votes,
-                        tally.best,
-                        tally.nVotes * 32
-                    );
+            _fill(tally.class, tally.stride, type(uint256).max); // nobody voted: ABSTAIN
+            _clear(tally.best, tally.sizeVotes);
+            uint256 own = tally.planes;
+            uint256 end = tally.same + tally.end;
+            uint256 peers = tally.leagues ? tally.same + tally.league1.first : 0;
+            for (uint256 at; at < tally.end; at += 32) {
+                uint256 matched = _countSame(tally, own, at, end);
+                if (at < tally.league0.end) {
+                    if (peers > 0) matched = _anyOf(peers, end);
+                    BitPlanes.store(tally.paired + at, matched);
                 }
+                _takeOver(tally, own, at);
+                own += tally.stride;
             }
         }
     }
 
-    /// @dev Add the votes of seats that gave the same label.
-    /// @return matched samples where some did
-    function _countSame(
-        Tally memory tally,
-        uint256 samples,
-        uint256 own,
-        uint256 first,
-        uint256 end
-    ) private pure returns (uint256 matched) {
-        unchecked {
-            if (first == end) return 0;
-            uint256 same = tally.same;
-            _findSame(tally, samples, own, first, end);
-            return _add(same + 32 * first, same + 32 * end, tally.votes);
-        }
-    }
-
-    /// @dev Note which of some seats gave the label `own`, and where.
-    function _findSame(Tally memory tally, uint256 samples, uint256 own, uint256 first, uint256 end)
+    /// @dev A voter's votes, and those of whoever behind gave the same labels.
+    function _countSame(Tally memory tally, uint256 own, uint256 at, uint256 end)
         private
         pure
+        returns (uint256 matched)
     {
         unchecked {
-            uint256 stride = tally.stride;
-            _findSame(
-                samples,
-                own + stride - 128,
-                stride,
-                tally.planes + (first + 1) * stride - 128,
-                tally.planes + (end + 1) * stride - 128,
-                tally.same + 32 * first
+            uint256 labelled = tally.labelled + at;
+            uint256 next = tally.same + at + 32;
+            Votes.find(
+                own,
+                own + tally.stride,
+                tally.stride,
+                labelled + 32,
+                tally.labelled + tally.end,
+                next
             );
+            return Votes.count(BitPlanes.load(labelled), next, end, tally.votes);
         }
     }
 
-    /// @param own the last four words of a label
-    /// @param planes those of the first seat
-    /// @param end those of the seat after the last
-    function _findSame(
-        uint256 samples,
-        uint256 own,
-        uint256 stride,
-        uint256 planes,
-        uint256 end,
-        uint256 same
-    ) private pure {
+    function _anyOf(uint256 at, uint256 end) private pure returns (uint256 any) {
         assembly ("memory-safe") {
-            let a := mload(own)
-            let b := mload(add(own, 32))
-            let c := mload(add(own, 64))
-            let d := mload(add(own, 96))
-            for {} lt(planes, end) { planes := add(planes, stride) } {
-                let differ :=
-                    or(
-                        or(xor(a, mload(planes)), xor(b, mload(add(planes, 32)))),
-                        or(xor(c, mload(add(planes, 64))), xor(d, mload(add(planes, 96))))
-                    )
-                for { let back := sub(stride, 128) } back { back := sub(back, 128) } {
-                    let x := sub(own, back)
-                    let y := sub(planes, back)
-                    differ := or(
-                        differ,
-                        or(
-                            or(xor(mload(x), mload(y)), xor(mload(add(x, 32)), mload(add(y, 32)))),
-                            or(
-                                xor(mload(add(x, 64)), mload(add(y, 64))),
-                                xor(mload(add(x, 96)), mload(add(y, 96)))
-                            )
-                        )
-                    )
-                }
-                mstore(same, and(samples, not(differ)))
-                same := add(same, 32)
-            }
+            for {} lt(at, end) { at := add(at, 32) } { any := or(any, mload(at)) }
         }
     }
 
-    /// @dev Add words to the votes.
-    /// @return any their OR
-    function _add(uint256 from, uint256 end, uint256 votes) private pure returns (uint256 any) {
-        assembly ("memory-safe") {
-            let ones := mload(votes)
-            let twos := mload(add(votes, 32))
-            let fours := mload(add(votes, 64))
-            for {} lt(from, end) { from := add(from, 32) } {
-                let word := mload(from)
-                any := or(any, word)
-                let carry := and(ones, word)
-                ones := xor(ones, word)
-                word := and(twos, carry)
-                twos := xor(twos, carry)
-                carry := and(fours, word)
-                fours := xor(fours, word)
-                for { let at := add(votes, 96) } carry { at := add(at, 32) } {
-                    let old := mload(at)
-                    mstore(at, xor(old, carry))
-                    carry := and(old, carry)
-                }
-            }
-            mstore(votes, ones)
-            mstore(add(votes, 32), twos)
-            mstore(add(votes, 64), fours)
-        }
-    }
-
-    /// @dev Where there are more votes than the best so far, or as many and the class is lower, take
-    /// over votes and class.
-    function _takeGreater(
-        uint256 equal,
-        uint256 planes,
-        uint256 class,
-        uint256 stride,
-        uint256 votes,
-        uint256 best,
-        uint256 size
-    ) private pure {
-        assembly ("memory-safe") {
-            let greater := 0
-            for { let at := size } at {} {
-                at := sub(at, 32)
-                let plane := mload(add(votes, at))
-                let differ := and(equal, xor(plane, mload(add(best, at))))
-                greater := or(greater, and(differ, plane))
-                equal := xor(equal, differ)
-            }
-            if equal {
-                for { let at := 0 } lt(at, stride) { at := add(at, 32) } {
-                    let plane := mload(add(class, at))
-                    let differ := and(equal, xor(plane, mload(add(planes, at))))
-                    greater := or(greater, and(differ, plane))
-                    equal := xor(equal, differ)
-                }
-            }
-            if greater {
-                for { let at := 0 } lt(at, size) { at := add(at, 32) } {
-                    let old := mload(add(best, at))
-                    mstore(add(best, at), xor(old, and(greater, xor(old, mload(add(votes, at))))))
-                }
-                for { let end := add(class, stride) } lt(class, end) { class := add(class, 32) } {
-                    let old := mload(class)
-                    mstore(class, xor(old, and(greater, xor(old, mload(planes)))))
-                    planes := add(planes, 32)
-                }
-            }
-        }
-    }
-
-    /// @dev Sum of a number over the samples.
-    function _total(uint256 planes, uint256 nPlanes) private pure returns (uint256 total) {
+    /// @dev Where a voter's label has more votes than the best so far, or as many and is lower, it
+    /// becomes the best.
+    function _takeOver(Tally memory tally, uint256 own, uint256 at) private pure {
         unchecked {
-            for (uint256 p; p < nPlanes; ++p) {
-                uint256 plane = BitPlanes.load(planes + 32 * p);
-                if (plane > 0) total += LibBit.popCount(plane) << p;
-            }
+            (uint256 more, uint256 differ) = Votes.raise(tally.votes, tally.best, tally.sizeVotes);
+            uint256 tied = BitPlanes.load(tally.labelled + at) & ~differ;
+            if (tied > 0) more |= tied & Votes.compare(own, tally.class, tally.stride);
+            if (more > 0) Votes.replace(tally.class, own, tally.stride, more);
         }
     }
 
-    // -------------------------------------------------------------------------------- matches
-
-    /// @dev Add the matches for the majority, then, as long as there are others, for one more class
-    /// of each sample that has one.
-    function _match(Tally memory tally, uint256 samples) private pure {
+    /// @dev One class after the other, in ascending order: it becomes the best where it has more votes.
+    function _voteByClass(Tally memory tally) private pure {
         unchecked {
-            while (samples != 0) {
-                uint256 class = tally.class;
-                _findSame(tally, samples, class, tally.first[0], tally.end[0]);
-                _findSame(tally, samples, class, tally.first[1], tally.end[1]);
-                (uint256 any0, uint256 several) = _strike(tally, 0);
-                (uint256 any1,) = _strike(tally, 1);
-                uint256 matched = tally.leagues ? any0 & any1 : several;
-                if (matched > 0) {
-                    if (tally.byPattern) _addByPattern(tally, matched);
-                    else _addBySixteens(tally, matched);
+            _clear(tally.best, tally.sizeVotes);
+            _splitLast(tally, tally.league0);
+            _splitLast(tally, tally.league1);
+            for (uint256 class; class < tally.classes; ++class) {
+                if (class % 4 == 0) {
+                    _mask(tally, tally.league0, class / 4);
+                    _mask(tally, tally.league1, class / 4);
                 }
-                samples = _pick(tally);
+                _clear(tally.votes, tally.sizeVotes);
+                uint256 matched = _addVotes(tally, tally.league0, class);
+                if (tally.leagues) {
+                    matched &= _addVotes(tally, tally.league1, class);
+                } else {
+                    matched = _severalOf(tally.votes, tally.sizeVotes);
+                }
+                BitPlanes.store(tally.paired + class * 32, matched);
+                (uint256 more,) = Votes.raise(tally.votes, tally.best, tally.sizeVotes);
+                BitPlanes.store(tally.took + class * 32, more);
             }
+            _writeMajority(tally);
         }
     }
 
-    /// @dev The class at hand is dealt with.
-    /// @return any samples where somebody of the league gave it
-    /// @return several where more than one did
-    function _strike(Tally memory tally, uint256 league)
+    function _splitLast(Tally memory tally, League memory league) private pure {
+        unchecked {
+            uint256 last = league.planes + tally.stride - 32;
+            Votes.splitQuads(last, tally.stride, league.quads, league.quads + league.voters * 128);
+        }
+    }
+
+    function _mask(Tally memory tally, League memory league, uint256 upper) private pure {
+        unchecked {
+            uint256 plane = league.planes + tally.stride - 96;
+            uint256 end = league.masks + league.voters * 32;
+            Votes.mask(upper, plane, tally.bits - 2, tally.stride, league.masks, end);
+        }
+    }
+
+    function _addVotes(Tally memory tally, League memory league, uint256 class)
         private
         pure
-        returns (uint256 any, uint256 several)
+        returns (uint256)
     {
-        uint256 same = tally.same + 32 * tally.first[league];
-        uint256 end = tally.same + 32 * tally.end[league];
-        uint256 paired = tally.paired + 32 * tally.first[league];
-        assembly ("memory-safe") {
-            for {} lt(same, end) { same := add(same, 32) } {
-                let word := mload(same)
-                several := or(several, and(any, word))
-                any := or(any, word)
-                mstore(paired, and(mload(paired), not(word)))
-                paired := add(paired, 32)
+        unchecked {
+            uint256 end = league.masks + league.voters * 32;
+            return Votes.addBoth(league.masks, end, league.quads + class % 4 * 32, tally.votes);
+        }
+    }
+
+    function _severalOf(uint256 votes, uint256 size) private pure returns (uint256 several) {
+        unchecked {
+            for (uint256 at = 32; at < size; at += 32) {
+                several |= BitPlanes.load(votes + at);
             }
         }
     }
 
-    /// @dev For each sample that has another class with a match, take that as the class at hand.
-    /// @return picked these samples
-    function _pick(Tally memory tally) private pure returns (uint256 picked) {
+    /// @dev The majority's class is the last that took over.
+    function _writeMajority(Tally memory tally) private pure {
         unchecked {
-            uint256 class = tally.class;
-            uint256 stride = tally.stride;
-            for (uint256 seat = tally.first[0]; seat < tally.end[0]; ++seat) {
-                uint256 samples = BitPlanes.load(tally.paired + 32 * seat) & ~picked;
+            _clear(tally.class, tally.stride);
+            uint256 option = tally.options + tally.classes * tally.stride;
+            uint256 written;
+            uint256 matched;
+            for (uint256 at = tally.classes * 32; at > 0;) {
+                at -= 32;
+                option -= tally.stride;
+                uint256 samples = BitPlanes.load(tally.took + at) & ~written;
                 if (samples == 0) continue;
-                if (picked == 0) _fill(class, stride, 0);
-                picked |= samples;
-                _orPlanes(class, tally.planes + seat * stride, stride, samples);
+                written |= samples;
+                _orPlanes(tally.class, option, tally.stride, samples);
+                uint256 paired = BitPlanes.load(tally.paired + at);
+                matched |= paired & samples;
+                BitPlanes.store(tally.paired + at, paired & ~samples);
             }
+            _orAll(tally.class, tally.stride, ~written);
+            tally.matched = matched;
         }
     }
 
@@ -646,67 +617,183 @@ library PeerTruthSerum {
         }
     }
 
+    function _orAll(uint256 into, uint256 size, uint256 samples) private pure {
+        assembly ("memory-safe") {
+            for { let end := add(into, size) } lt(into, end) { into := add(into, 32) } {
+                mstore(into, or(mload(into), samples))
+            }
+        }
+    }
+
+    /// @dev Sum of a number over the samples.
+    function _total(uint256 planes, uint256 size) private pure returns (uint256 total) {
+        unchecked {
+            for (uint256 p; 32 * p < size; ++p) {
+                uint256 plane = BitPlanes.load(planes + 32 * p);
+                if (plane > 0) total += LibBit.popCount(plane) << p;
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------- matches
+
+    /// @dev Add the matches for the majority, then, as long as there are others, for one more class
+    /// of each sample that has one.
+    function _match(Tally memory tally) private pure {
+        unchecked {
+            do {
+                Votes.find(
+                    tally.class,
+                    tally.planes,
+                    tally.stride,
+                    tally.labelled,
+                    tally.labelled + tally.end,
+                    tally.same
+                );
+                if (!tally.byClass) _strike(tally);
+                if (tally.matched > 0) {
+                    if (tally.byPattern) _addByPattern(tally);
+                    else _addBySixteens(tally);
+                }
+            } while (_pick(tally));
+        }
+    }
+
+    /// @dev Of the options who are voters, several may be the class at hand.
+    function _strike(Tally memory tally) private pure {
+        uint256 paired = tally.paired;
+        uint256 same = tally.same + tally.league0.first;
+        uint256 end = tally.same + tally.league0.end;
+        uint256 matched;
+        assembly ("memory-safe") {
+            for {} lt(same, end) { same := add(same, 32) } {
+                let word := mload(paired)
+                let struck := and(word, mload(same))
+                matched := or(matched, struck)
+                mstore(paired, xor(word, struck))
+                paired := add(paired, 32)
+            }
+        }
+        tally.matched |= matched;
+    }
+
+    /// @dev For each sample that has another class with a match, take that as the class at hand.
+    function _pick(Tally memory tally) private pure returns (bool) {
+        unchecked {
+            uint256 stride = tally.stride;
+            uint256 option = tally.options;
+            uint256 end = tally.paired + tally.nOptions * 32;
+            uint256 picked;
+            for (uint256 at = tally.paired; at < end; at += 32) {
+                uint256 paired = BitPlanes.load(at);
+                uint256 samples = paired & ~picked;
+                if (samples > 0) {
+                    if (picked == 0) _clear(tally.class, stride);
+                    picked |= samples;
+                    BitPlanes.store(at, paired ^ samples);
+                    _orPlanes(tally.class, option, stride, samples);
+                }
+                option += stride;
+            }
+            if (picked > 0) _orAll(tally.class, stride, ~picked);
+            tally.matched = picked;
+            return picked > 0;
+        }
+    }
+
     /// @dev Rows go by who is missing in league 0, in league 1, and by class.
-    function _addByPattern(Tally memory tally, uint256 matched) private pure {
+    function _addByPattern(Tally memory tally) private pure {
         unchecked {
             uint256 bits = tally.bits;
             uint256 at = tally.number + 512 - bits * 32;
             _copy(tally.class + tally.stride - bits * 32, at, bits * 32);
             if (tally.wasMixed) {
-                for (uint256 league = 2; league > 0;) {
-                    --league;
-                    uint256 some = _missingBits(tally, league);
-                    at -= some * 32;
-                    _copy(tally.missing[league] + 512 - some * 32, at, some * 32);
-                    bits += some;
-                }
+                uint256 some = PackedLabels.labelBits(tally.league1.voters);
+                at -= some * 32;
+                _copy(tally.league1.missing + 512 - some * 32, at, some * 32);
+                bits += some;
+                some = PackedLabels.labelBits(tally.league0.voters);
+                at -= some * 32;
+                _copy(tally.league0.missing + 512 - some * 32, at, some * 32);
+                bits += some;
             }
-            Lanes.turn(tally.number, tally.classLanes, bits);
-            Lanes.turn(tally.same, tally.voterLanes, 16 - tally.first[0]);
-            Patterns.add(matched, tally.classLanes, tally.voterLanes, tally.rows, tally.table);
+            Lanes.turn(tally.number, tally.classLanes, bits, tally.lanes);
+            Lanes.turn(tally.same + tally.end - 512, tally.voterLanes, tally.end / 32, tally.lanes);
+            Patterns.add(
+                tally.matched,
+                tally.classLanes,
+                tally.voterLanes,
+                tally.rows,
+                tally.table,
+                tally.lanes
+            );
         }
     }
 
-    function _missingBits(Tally memory tally, uint256 league) private pure returns (uint256) {
-        return PackedLabels.labelBits(tally.end[league] - tally.first[league]);
-    }
-
-    function _addBySixteens(Tally memory tally, uint256 matched) private pure {
+    function _addBySixteens(Tally memory tally) private pure {
         unchecked {
             uint256 size = tally.bits * 32;
+            _clear(tally.number, 512);
             _copy(tally.class + tally.stride - size, tally.number + 512 - size, size);
-            Lanes.turn(tally.number, tally.classLanes, tally.bits);
-            _fill(tally.number, 512, 0);
-            Sixteens.Account memory account;
-            account.ones = tally.table;
-            account.classes = tally.classLanes;
-            account.votes = tally.voteLanes;
-            account.voters = tally.voterLanes;
-            for (uint256 league; league < 2; ++league) {
-                uint256 peers = tally.leagues ? 1 - league : 0;
-                account.weights = tally.weights[league];
-                account.missing = tally.missingLanes[peers];
-                _countVotes(tally, peers, matched);
-                for (uint256 seat = tally.first[league]; seat < tally.end[league]; seat += 16) {
-                    account.rows = tally.rows + ((seat / 16) << (tally.bits + 6));
-                    Lanes.turn(tally.same + 32 * seat, tally.voterLanes, 16);
-                    Sixteens.add(matched, account);
-                }
+            Lanes.turn(tally.number, tally.classLanes, tally.bits, tally.lanes);
+            if (tally.leagues) {
+                _addLeague(tally, tally.league0, tally.league1);
+                _addLeague(tally, tally.league1, tally.league0);
+            } else {
+                _addLeague(tally, tally.league0, tally.league0);
             }
+        }
+    }
+
+    function _addLeague(Tally memory tally, League memory league, League memory peers)
+        private
+        pure
+    {
+        unchecked {
+            _countVotes(tally, peers);
+            for (uint256 at = league.first; at < league.end; at += 512) {
+                Lanes.turn(tally.same + at, tally.voterLanes, 16, tally.lanes);
+                Sixteens.add(
+                    tally.matched,
+                    Sixteens.Account({
+                        rows: _rowsOf(tally, league, at),
+                        ones: tally.table,
+                        weights: league.weights,
+                        classes: tally.classLanes,
+                        votes: tally.voteLanes,
+                        missing: peers.missingLanes,
+                        voters: tally.voterLanes
+                    }),
+                    tally.lanes
+                );
+            }
+        }
+    }
+
+    /// @dev Sixteens of league 0 come first; the last may be a part of one.
+    function _rowsOf(Tally memory tally, League memory league, uint256 at)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 sixteen = (at - league.first) / 512;
+            if (league.first > 0) sixteen += (league.first + 480) / 512;
+            return tally.rows + (sixteen << (tally.bits + 6));
         }
     }
 
     /// @dev How many peers gave the class at hand.
-    function _countVotes(Tally memory tally, uint256 peers, uint256 matched) private pure {
+    function _countVotes(Tally memory tally, League memory peers) private pure {
         unchecked {
             uint256 number = tally.number;
-            uint256 end = tally.same + 32 * tally.end[peers];
-            for (uint256 at = tally.same + 32 * tally.first[peers]; at < end; at += 32) {
-                _increment(number + 480, BitPlanes.load(at) & matched);
+            _clear(number, 512);
+            uint256 end = tally.same + peers.end;
+            for (uint256 at = tally.same + peers.first; at < end; at += 32) {
+                _increment(number + 480, BitPlanes.load(at) & tally.matched);
             }
-            if (!tally.leagues) _decrement(number + 480, matched);
-            Lanes.turn(number, tally.voteLanes, tally.nVotes);
-            _fill(number, 512, 0);
+            if (!tally.leagues) _decrement(number + 480, tally.matched);
+            Lanes.turn(number, tally.voteLanes, tally.sizeVotes / 32, tally.lanes);
         }
     }
 
@@ -725,58 +812,72 @@ library PeerTruthSerum {
     /// @dev Move what is in the rows to the accounts.
     function _collect(Tally memory tally) private pure {
         unchecked {
-            for (uint256 league; league < 2; ++league) {
-                uint256 first = tally.first[league];
-                uint256 end = tally.end[league];
-                if (first == end) continue;
-                if (tally.byPattern) {
-                    _collectPatterns(tally, league);
-                    continue;
+            if (tally.byPattern) {
+                if (tally.leagues) {
+                    _collectPatterns(tally, tally.league0, tally.league1);
+                    _collectPatterns(tally, tally.league1, tally.league0);
+                } else {
+                    _collectPatterns(tally, tally.league0, tally.league0);
                 }
-                for (uint256 seat = first; seat < end; seat += 16) {
-                    Sixteens.collect(
-                        tally.rows + ((seat / 16) << (tally.bits + 6)),
-                        tally.accounts + seat * tally.classes * 32,
-                        tally.classes,
-                        end - seat < 16 ? end - seat : 16
-                    );
-                }
+            } else {
+                _collectSixteens(tally, tally.league0);
+                _collectSixteens(tally, tally.league1);
             }
         }
     }
 
-    function _collectPatterns(Tally memory tally, uint256 league) private pure {
+    function _collectPatterns(Tally memory tally, League memory league, League memory peers)
+        private
+        pure
+    {
         unchecked {
-            uint256 peers = tally.leagues ? 1 - league : league;
             (uint256 nSets, uint256 step) = _sets(tally, peers);
             (uint256 nOwn, uint256 stepOwn) = _sets(tally, league);
-            for (uint256 missing; missing < nSets; ++missing) {
-                uint256 weight = BitPlanes.load(tally.weights[league] + 32 * missing);
-                if (weight == 0) continue;
+            uint256 weights = league.weights;
+            uint256 rows = tally.rows;
+            for (; nSets > 0; --nSets) {
                 Patterns.collect(
-                    tally.rows + missing * step,
+                    rows,
                     tally.leagues ? nOwn : 1,
                     stepOwn,
-                    16 - tally.end[league],
-                    weight,
-                    tally.accounts + (tally.end[league] - 1) * tally.classes * 32,
+                    (tally.end - league.end) / 32,
+                    BitPlanes.load(weights),
+                    tally.accounts + league.end * tally.classes,
                     tally.classes,
-                    tally.end[league] - tally.first[league]
+                    league.voters
                 );
+                weights += 32;
+                rows += step;
             }
         }
     }
 
-    /// @return nSets how many numbers of missing voters there can be
-    /// @return step bytes from the rows for one to those for the next
-    function _sets(Tally memory tally, uint256 league)
+    /// @return nSets of rows that there are for numbers of missing voters
+    /// @return step bytes from one to the next
+    function _sets(Tally memory tally, League memory league)
         private
         pure
         returns (uint256 nSets, uint256 step)
     {
         unchecked {
-            nSets = tally.wasMixed ? tally.end[league] - tally.first[league] + 1 : 1;
-            step = (32 << tally.bits) << (league == 0 ? _missingBits(tally, 1) : 0);
+            nSets = tally.wasMixed ? league.voters + 1 : 1;
+            step = 32 << tally.bits;
+            if (league.end != tally.league1.end) {
+                step <<= PackedLabels.labelBits(tally.league1.voters);
+            }
+        }
+    }
+
+    function _collectSixteens(Tally memory tally, League memory league) private pure {
+        unchecked {
+            for (uint256 at = league.first; at < league.end; at += 512) {
+                Sixteens.collect(
+                    _rowsOf(tally, league, at),
+                    tally.accounts + at * tally.classes,
+                    tally.classes,
+                    league.end - at < 512 ? (league.end - at) / 32 : 16
+                );
+            }
         }
     }
 
@@ -788,21 +889,31 @@ library PeerTruthSerum {
         int256[] memory scores
     ) private pure {
         unchecked {
-            uint256[2] memory next = [tally.first[0], tally.first[1]];
-            uint256[2] memory totals;
+            uint256 next0 = tally.league0.first;
+            uint256 next1 = tally.league1.first;
+            uint256 total0;
+            uint256 total1;
             for (uint256 i; i < labels.length; ++i) {
                 if (labels[i].length == 0) continue;
-                uint256 league = chunk.leagues ? i % 2 : 0;
-                uint256 seat = next[league]++;
-                uint256[] memory counts = chunk.peerCounts[chunk.leagues ? league : i];
-                if (!chunk.leagues || totals[league] == 0) totals[league] = _sum(counts);
+                uint256[] memory counts = chunk.peerCounts[chunk.leagues ? i % 2 : i];
+                uint256 at;
+                uint256 total;
+                if (chunk.leagues && i % 2 == 1) {
+                    (at, next1) = (next1, next1 + 32);
+                    if (total1 == 0) total1 = _sum(counts);
+                    total = total1;
+                } else {
+                    (at, next0) = (next0, next0 + 32);
+                    if (!chunk.leagues || total0 == 0) total0 = _sum(counts);
+                    total = total0;
+                }
                 uint256 earned = _earned(
-                    tally.accounts + seat * counts.length * 32,
+                    tally.accounts + at * counts.length,
                     BitPlanes.pointerTo(counts),
                     counts.length * 32,
-                    totals[league] * WAD
+                    total * WAD
                 );
-                uint256 compared = BitPlanes.load(tally.compared + 32 * seat);
+                uint256 compared = BitPlanes.load(tally.compared + at);
                 scores[i] = int256(earned) - int256(chunk.penaltyWad * compared);
             }
         }

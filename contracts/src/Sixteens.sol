@@ -13,8 +13,6 @@ library Sixteens {
     uint256 private constant LANE_BITS = 32;
     uint256 private constant ROW_LANE = 0xffffffff;
 
-    /// @dev The lowest bit in each lane of 16 bits; a lane; a lane times 32, times 64; a byte
-    /// times 32.
     uint256 private constant LANES =
         0x0001000100010001000100010001000100010001000100010001000100010001;
     uint256 private constant LANE = 0xffff;
@@ -57,12 +55,13 @@ library Sixteens {
 
     /// @notice Add the matches for the class at hand.
     /// @param samples where there are any
-    function add(uint256 samples, Account memory account) internal pure {
+    /// @param lanes the lowest bit of each lane
+    function add(uint256 samples, Account memory account, uint256 lanes) internal pure {
         unchecked {
             uint256 at;
             for (uint256 place = 16; place > 0; at += 32) {
                 --place;
-                uint256 some = (samples >> place) & LANES;
+                uint256 some = (samples >> place) & lanes;
                 if (some == 0 || BitPlanes.load(account.voters + at) == 0) continue;
                 if (some % LANE >= MANY) some = 0;
                 _add(
