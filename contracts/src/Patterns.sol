@@ -13,8 +13,8 @@ library Patterns {
     uint256 internal constant MOST_VOTERS = 12;
     /// @dev A lane is never full: 744 · 256 · 11 < 2^21.
     uint256 internal constant MOST_GROUPS = 744;
-    uint256 private constant LANE_BITS = 21;
-    uint256 private constant LANE = (1 << 21) - 1;
+    uint256 internal constant LANE_BITS = 21;
+    uint256 internal constant LANE = (1 << 21) - 1;
 
     uint256 private constant LANES =
         0x0001000100010001000100010001000100010001000100010001000100010001;
@@ -100,25 +100,18 @@ library Patterns {
 
     /// @notice Add the matches for the class at hand.
     /// @param samples where there are any
-    /// @param numbers per sample which row, in lanes of 16 bits
-    /// @param voters per sample the pattern of those who gave the class, likewise
+    /// @param numbers per sample the row's address, in lanes of 16 bits: its 32nd part
+    /// @param voters the address in the table for those who gave the class, likewise
     /// @param lanes the lowest bit of each lane
-    function add(
-        uint256 samples,
-        uint256 numbers,
-        uint256 voters,
-        uint256 rows,
-        uint256 table,
-        uint256 lanes
-    ) internal pure {
+    function add(uint256 samples, uint256 numbers, uint256 voters, uint256 lanes) internal pure {
         unchecked {
             for (uint256 place = 16; place > 0;) {
                 --place;
                 uint256 some = (samples >> place) & lanes;
                 if (some % 0xffff >= MANY) {
-                    _addAll(BitPlanes.load(numbers), BitPlanes.load(voters), rows, table);
+                    _addAll(BitPlanes.load(numbers), BitPlanes.load(voters));
                 } else {
-                    _addSome(some, BitPlanes.load(numbers), BitPlanes.load(voters), rows, table);
+                    _addSome(some, BitPlanes.load(numbers), BitPlanes.load(voters));
                 }
                 numbers += 32;
                 voters += 32;
@@ -126,57 +119,54 @@ library Patterns {
         }
     }
 
-    function _addSome(uint256 some, uint256 numbers, uint256 voters, uint256 rows, uint256 table)
-        private
-        pure
-    {
+    function _addSome(uint256 some, uint256 numbers, uint256 voters) private pure {
         assembly ("memory-safe") {
             for {} some {} {
                 let sample := and(some, sub(0, some))
                 some := xor(some, sample)
-                let at := add(rows, and(shl(5, div(numbers, sample)), POINTER))
-                let earned := mload(add(table, and(shl(5, div(voters, sample)), POINTER)))
+                let at := and(shl(5, div(numbers, sample)), POINTER)
+                let earned := mload(and(shl(5, div(voters, sample)), POINTER))
                 mstore(at, add(mload(at), earned))
             }
         }
     }
 
     /// @dev All 16 samples of a word; who did not match has the pattern 0.
-    function _addAll(uint256 numbers, uint256 voters, uint256 rows, uint256 table) private pure {
+    function _addAll(uint256 numbers, uint256 voters) private pure {
         assembly ("memory-safe") {
             let at
-            at := add(rows, and(shr(235, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(235, voters), POINTER)))))
-            at := add(rows, and(shr(219, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(219, voters), POINTER)))))
-            at := add(rows, and(shr(203, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(203, voters), POINTER)))))
-            at := add(rows, and(shr(187, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(187, voters), POINTER)))))
-            at := add(rows, and(shr(171, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(171, voters), POINTER)))))
-            at := add(rows, and(shr(155, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(155, voters), POINTER)))))
-            at := add(rows, and(shr(139, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(139, voters), POINTER)))))
-            at := add(rows, and(shr(123, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(123, voters), POINTER)))))
-            at := add(rows, and(shr(107, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(107, voters), POINTER)))))
-            at := add(rows, and(shr(91, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(91, voters), POINTER)))))
-            at := add(rows, and(shr(75, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(75, voters), POINTER)))))
-            at := add(rows, and(shr(59, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(59, voters), POINTER)))))
-            at := add(rows, and(shr(43, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(43, voters), POINTER)))))
-            at := add(rows, and(shr(27, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(27, voters), POINTER)))))
-            at := add(rows, and(shr(11, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shr(11, voters), POINTER)))))
-            at := add(rows, and(shl(5, numbers), POINTER))
-            mstore(at, add(mload(at), mload(add(table, and(shl(5, voters), POINTER)))))
+            at := and(shr(235, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(235, voters), POINTER))))
+            at := and(shr(219, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(219, voters), POINTER))))
+            at := and(shr(203, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(203, voters), POINTER))))
+            at := and(shr(187, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(187, voters), POINTER))))
+            at := and(shr(171, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(171, voters), POINTER))))
+            at := and(shr(155, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(155, voters), POINTER))))
+            at := and(shr(139, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(139, voters), POINTER))))
+            at := and(shr(123, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(123, voters), POINTER))))
+            at := and(shr(107, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(107, voters), POINTER))))
+            at := and(shr(91, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(91, voters), POINTER))))
+            at := and(shr(75, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(75, voters), POINTER))))
+            at := and(shr(59, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(59, voters), POINTER))))
+            at := and(shr(43, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(43, voters), POINTER))))
+            at := and(shr(27, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(27, voters), POINTER))))
+            at := and(shr(11, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shr(11, voters), POINTER))))
+            at := and(shl(5, numbers), POINTER)
+            mstore(at, add(mload(at), mload(and(shl(5, voters), POINTER))))
         }
     }
 

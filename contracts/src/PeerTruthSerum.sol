@@ -158,9 +158,9 @@ library PeerTruthSerum {
                 if (!tally.byPattern && (group + 1) % Sixteens.MOST_GROUPS == 0) _collect(tally);
             }
             _collect(tally);
+            _score(tally, labels, chunk, outcome.scores);
             if (tally.byPattern) Patterns.release(tally.rows);
             outcome.globalLabels = abi.encodePacked(winners);
-            _score(tally, labels, chunk, outcome.scores);
         }
     }
 
@@ -431,7 +431,7 @@ library PeerTruthSerum {
             uint256 into = tally.compared + league.first;
             for (uint256 at = tally.labelled + league.first; at < end; at += 32) {
                 uint256 labelled = BitPlanes.load(at);
-                uint256 own = LibBit.popCount(labelled);
+                uint256 own = labelled == type(uint256).max ? 256 : LibBit.popCount(labelled);
                 votes += own;
                 if (labelled & ~company != 0) own = LibBit.popCount(labelled & company);
                 BitPlanes.store(into, BitPlanes.load(into) + own);
@@ -449,7 +449,7 @@ library PeerTruthSerum {
                 _increment(league.missing + 480, samples & ~BitPlanes.load(at));
             }
             if (tally.byPattern) return;
-            Lanes.turn(league.missing, league.missingLanes, tally.sizeVotes / 32, tally.lanes);
+            Lanes.turn(league.missing, league.missingLanes, tally.sizeVotes / 32, 0, tally.lanes);
         }
     }
 
@@ -470,41 +470,42 @@ library PeerTruthSerum {
     /// gave a class in a sample has all its votes; who comes later has fewer, which change nothing.
     function _voteByVoter(Tally memory tally) private pure {
         unchecked {
-            _fill(tally.class, tally.stride, type(uint256).max); // nobody voted: ABSTAIN
+            uint256 class = tally.class;
+            uint256 stride = tally.stride;
+            _fill(class, stride, type(uint256).max); // nobody voted: ABSTAIN
             _clear(tally.best, tally.sizeVotes);
             uint256 own = tally.planes;
-            uint256 end = tally.same + tally.end;
-            uint256 peers = tally.leagues ? tally.same + tally.league1.first : 0;
-            for (uint256 at; at < tally.end; at += 32) {
-                uint256 matched = _countSame(tally, own, at, end);
-                if (at < tally.league0.end) {
-                    if (peers > 0) matched = _anyOf(peers, end);
-                    BitPlanes.store(tally.paired + at, matched);
+            uint256 labelled = tally.labelled;
+            uint256 end = labelled + tally.end;
+            uint256 ahead = tally.same - labelled;
+            for (uint256 voters = tally.end / 32; voters > 0; --voters) {
+                if (voters % 4 == 0 && labelled >= tally.labelled + tally.league1.first) {
+                    // No class that is new here can become the majority's, and no matches are missed.
+                    if (Votes.areAbove(tally.best, voters, tally.sizeVotes)) break;
                 }
-                _takeOver(tally, own, at);
-                own += tally.stride;
+                uint256 samples = BitPlanes.load(labelled);
+                uint256 next = own + stride;
+                labelled += 32;
+                Votes.find(own, next, stride, labelled, end, labelled + ahead);
+                Votes.count(samples, labelled + ahead, end + ahead, tally.votes);
+                if (labelled <= tally.labelled + tally.league0.end) _notePaired(tally, labelled);
+                (uint256 more, uint256 differ) =
+                    Votes.raise(tally.votes, tally.best, tally.sizeVotes);
+                samples &= ~differ; // as many
+                if (samples > 0) more |= samples & Votes.compare(own, class, stride);
+                if (more > 0) Votes.replace(class, own, stride, more);
+                own = next;
             }
         }
     }
 
-    /// @dev A voter's votes, and those of whoever behind gave the same labels.
-    function _countSame(Tally memory tally, uint256 own, uint256 at, uint256 end)
-        private
-        pure
-        returns (uint256 matched)
-    {
+    /// @param labelled of the next voter
+    function _notePaired(Tally memory tally, uint256 labelled) private pure {
         unchecked {
-            uint256 labelled = tally.labelled + at;
-            uint256 next = tally.same + at + 32;
-            Votes.find(
-                own,
-                own + tally.stride,
-                tally.stride,
-                labelled + 32,
-                tally.labelled + tally.end,
-                next
-            );
-            return Votes.count(BitPlanes.load(labelled), next, end, tally.votes);
+            uint256 matched = tally.leagues
+                ? _anyOf(tally.same + tally.league1.first, tally.same + tally.end)
+                : _severalOf(tally.votes, tally.sizeVotes);
+            BitPlanes.store(tally.paired + labelled - 32 - tally.labelled, matched);
         }
     }
 
@@ -717,16 +718,15 @@ library PeerTruthSerum {
                 _copy(tally.league0.missing + 512 - some * 32, at, some * 32);
                 bits += some;
             }
-            Lanes.turn(tally.number, tally.classLanes, bits, tally.lanes);
-            Lanes.turn(tally.same + tally.end - 512, tally.voterLanes, tally.end / 32, tally.lanes);
-            Patterns.add(
-                tally.matched,
-                tally.classLanes,
+            Lanes.turn(tally.number, tally.classLanes, bits, tally.rows / 32, tally.lanes);
+            Lanes.turn(
+                tally.same + tally.end - 512,
                 tally.voterLanes,
-                tally.rows,
-                tally.table,
+                tally.end / 32,
+                tally.table / 32,
                 tally.lanes
             );
+            Patterns.add(tally.matched, tally.classLanes, tally.voterLanes, tally.lanes);
         }
     }
 
@@ -735,7 +735,7 @@ library PeerTruthSerum {
             uint256 size = tally.bits * 32;
             _clear(tally.number, 512);
             _copy(tally.class + tally.stride - size, tally.number + 512 - size, size);
-            Lanes.turn(tally.number, tally.classLanes, tally.bits, tally.lanes);
+            Lanes.turn(tally.number, tally.classLanes, tally.bits, 0, tally.lanes);
             if (tally.leagues) {
                 _addLeague(tally, tally.league0, tally.league1);
                 _addLeague(tally, tally.league1, tally.league0);
@@ -752,7 +752,7 @@ library PeerTruthSerum {
         unchecked {
             _countVotes(tally, peers);
             for (uint256 at = league.first; at < league.end; at += 512) {
-                Lanes.turn(tally.same + at, tally.voterLanes, 16, tally.lanes);
+                Lanes.turn(tally.same + at, tally.voterLanes, 16, 0, tally.lanes);
                 Sixteens.add(
                     tally.matched,
                     Sixteens.Account({
@@ -793,7 +793,7 @@ library PeerTruthSerum {
                 _increment(number + 480, BitPlanes.load(at) & tally.matched);
             }
             if (!tally.leagues) _decrement(number + 480, tally.matched);
-            Lanes.turn(number, tally.voteLanes, tally.sizeVotes / 32, tally.lanes);
+            Lanes.turn(number, tally.voteLanes, tally.sizeVotes / 32, 0, tally.lanes);
         }
     }
 
@@ -813,6 +813,7 @@ library PeerTruthSerum {
     function _collect(Tally memory tally) private pure {
         unchecked {
             if (tally.byPattern) {
+                if (!tally.wasMixed) return; // every match has the same weight
                 if (tally.leagues) {
                     _collectPatterns(tally, tally.league0, tally.league1);
                     _collectPatterns(tally, tally.league1, tally.league0);
@@ -860,7 +861,7 @@ library PeerTruthSerum {
         returns (uint256 nSets, uint256 step)
     {
         unchecked {
-            nSets = tally.wasMixed ? league.voters + 1 : 1;
+            nSets = league.voters + 1;
             step = 32 << tally.bits;
             if (league.end != tally.league1.end) {
                 step <<= PackedLabels.labelBits(tally.league1.voters);
@@ -907,12 +908,27 @@ library PeerTruthSerum {
                     if (!chunk.leagues || total0 == 0) total0 = _sum(counts);
                     total = total0;
                 }
-                uint256 earned = _earned(
-                    tally.accounts + at * counts.length,
-                    BitPlanes.pointerTo(counts),
-                    counts.length * 32,
-                    total * WAD
-                );
+                uint256 earned = tally.wasMixed || !tally.byPattern
+                    ? _earned(
+                        tally.accounts + at * counts.length,
+                        BitPlanes.pointerTo(counts),
+                        counts.length * 32,
+                        total * WAD,
+                        0,
+                        type(uint256).max
+                    )
+                    : _earned(
+                        tally.rows,
+                        BitPlanes.pointerTo(counts),
+                        counts.length * 32,
+                        total * WAD
+                            * BitPlanes.load(
+                                (chunk.leagues && i % 2 == 1 ? tally.league1 : tally.league0)
+                                .weights
+                            ),
+                        (tally.end - 32 - at) / 32 * Patterns.LANE_BITS,
+                        Patterns.LANE
+                    );
                 uint256 compared = BitPlanes.load(tally.compared + at);
                 scores[i] = int256(earned) - int256(chunk.penaltyWad * compared);
             }
@@ -930,15 +946,22 @@ library PeerTruthSerum {
 
     /// @param account pointer to A
     /// @param counts pointer to g
-    function _earned(uint256 account, uint256 counts, uint256 size, uint256 factor)
-        private
-        pure
-        returns (uint256 earned)
-    {
+    /// @param factor times which A is
+    /// @param shift lowest bit of A in its words
+    /// @param mask its bits
+    function _earned(
+        uint256 account,
+        uint256 counts,
+        uint256 size,
+        uint256 factor,
+        uint256 shift,
+        uint256 mask
+    ) private pure returns (uint256 earned) {
         assembly ("memory-safe") {
             for { let end := add(account, size) } lt(account, end) { account := add(account, 32) } {
                 // A is also 0 where no peer ever gave the label, and x / 0 is 0
-                let share := div(mul(mload(account), factor), mul(WEIGHT_ONE, mload(counts)))
+                let found := and(shr(shift, mload(account)), mask)
+                let share := div(mul(found, factor), mul(WEIGHT_ONE, mload(counts)))
                 earned := add(earned, share)
                 counts := add(counts, 32)
             }

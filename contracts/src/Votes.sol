@@ -101,12 +101,7 @@ library Votes {
 
     /// @notice Count votes: one for each of some samples, and the bits of words, two by two.
     /// @param end of the words; a word that may be overwritten follows
-    /// @return any the words' OR
-    function count(uint256 samples, uint256 words, uint256 end, uint256 votes)
-        internal
-        pure
-        returns (uint256 any)
-    {
+    function count(uint256 samples, uint256 words, uint256 end, uint256 votes) internal pure {
         assembly ("memory-safe") {
             mstore(end, 0)
             calldatacopy(votes, calldatasize(), MOST)
@@ -116,7 +111,6 @@ library Votes {
             for {} lt(words, end) { words := add(words, 64) } {
                 let a := mload(words)
                 let b := mload(add(words, 32))
-                any := or(any, or(a, b))
                 let carry := xor(ones, a)
                 a := or(and(ones, a), and(carry, b))
                 ones := xor(carry, b)
@@ -204,14 +198,32 @@ library Votes {
                 more := xor(more, and(other, xor(more, vote)))
             }
             if more {
-                for { let end := add(best, size) } lt(best, end) { best := add(best, 64) } {
-                    let old := mload(best)
-                    mstore(best, xor(old, and(more, xor(old, mload(votes)))))
-                    old := mload(add(best, 32))
-                    mstore(add(best, 32), xor(old, and(more, xor(old, mload(add(votes, 32))))))
-                    votes := add(votes, 64)
+                let old := mload(best)
+                mstore(best, xor(old, and(more, xor(old, mload(votes)))))
+                old := mload(add(best, 32))
+                mstore(add(best, 32), xor(old, and(more, xor(old, mload(add(votes, 32))))))
+                old := mload(add(best, 64))
+                mstore(add(best, 64), xor(old, and(more, xor(old, mload(add(votes, 64))))))
+                for { let at := 96 } lt(at, size) { at := add(at, 32) } {
+                    old := mload(add(best, at))
+                    mstore(add(best, at), xor(old, and(more, xor(old, mload(add(votes, at))))))
                 }
             }
+        }
+    }
+
+    /// @notice Whether the votes are more than `limit` in every sample.
+    function areAbove(uint256 votes, uint256 limit, uint256 size) internal pure returns (bool yes) {
+        assembly ("memory-safe") {
+            let more := 0
+            for { let end := add(votes, size) } lt(votes, end) { votes := add(votes, 32) } {
+                // Where the bits are the same, those before decide.
+                switch and(limit, 1)
+                case 0 { more := or(more, mload(votes)) }
+                default { more := and(more, mload(votes)) }
+                limit := shr(1, limit)
+            }
+            yes := iszero(not(more))
         }
     }
 
