@@ -97,6 +97,48 @@ library Lanes {
         }
     }
 
+    /// @notice In sixteen words with sixteen lanes, lane v of word t becomes what lane t of word v was.
+    function transposeSixteen(uint256 from, uint256 to) internal pure {
+        unchecked {
+            assembly ("memory-safe") {
+                let right := shr(128, not(0))
+                for { let end := add(from, 256) } lt(from, end) { from := add(from, 32) } {
+                    let a := mload(from)
+                    let b := mload(add(from, 256))
+                    let t := and(xor(a, shr(128, b)), right)
+                    mstore(to, xor(a, t))
+                    mstore(add(to, 256), xor(b, shl(128, t)))
+                    to := add(to, 32)
+                }
+            }
+            transpose(to - 256, to - 256, 16);
+            transpose(to, to, 16);
+        }
+    }
+
+    /// @notice Exchange rows and columns in each of some words, if their bits are 16 rows of 16.
+    function flip(uint256 from, uint256 to, uint256 size, uint256 lanes) internal pure {
+        assembly ("memory-safe") {
+            // Bits of the upper right quarter change places with those of the lower left, and so on.
+            let eights := mul(div(lanes, add(shl(128, 1), 1)), 0xff00)
+            let fours := mul(div(lanes, add(shl(64, 1), 1)), 0xf0f0)
+            let twos := mul(div(lanes, add(shl(32, 1), 1)), 0xcccc)
+            let ones := mul(div(lanes, add(shl(16, 1), 1)), 0xaaaa)
+            for { let end := add(from, size) } lt(from, end) { from := add(from, 32) } {
+                let x := mload(from)
+                let t := and(xor(x, shr(120, x)), eights)
+                x := xor(x, or(t, shl(120, t)))
+                t := and(xor(x, shr(60, x)), fours)
+                x := xor(x, or(t, shl(60, t)))
+                t := and(xor(x, shr(30, x)), twos)
+                x := xor(x, or(t, shl(30, t)))
+                t := and(xor(x, shr(15, x)), ones)
+                mstore(to, xor(x, or(t, shl(15, t))))
+                to := add(to, 32)
+            }
+        }
+    }
+
     /// @notice Eight words with eight lanes in every stretch of a word become eight words in which lane v
     /// of word t is what lane t of word v was. Word 0 and the top lane come first.
     /// @param from pointer to eight words

@@ -127,8 +127,13 @@ library PeerTruthSerum {
         uint256 voterLanes;
         uint256 voteLanes;
         uint256 lanes;
+        uint256 count;
+        uint256 zeros;
+        Sixteens.Sixteen sixteen;
         uint256 table;
         uint256 rows;
+        uint256 groupsInRows;
+        bool isCramped;
     }
 
     /// @notice Score and aggregate one chunk.
@@ -155,11 +160,11 @@ library PeerTruthSerum {
                 _copy(tally.class + tally.stride - size, winner, size);
                 winner += size;
                 _match(tally);
-                if (!tally.byPattern && (group + 1) % Sixteens.MOST_GROUPS == 0) _collect(tally);
+                if (!tally.byPattern && (group + 1) % tally.groupsInRows == 0) _collect(tally);
             }
             _collect(tally);
             _score(tally, labels, chunk, outcome.scores);
-            if (tally.byPattern) Patterns.release(tally.rows);
+            Patterns.release(tally.rows);
             outcome.globalLabels = abi.encodePacked(winners);
         }
     }
@@ -208,17 +213,31 @@ library PeerTruthSerum {
             tally.classLanes = BitPlanes.allocate(16);
             tally.voterLanes = BitPlanes.allocate(16);
             tally.voteLanes = BitPlanes.allocate(16);
+            uint256 rowBits = tally.bits;
             if (tally.byPattern) {
+                rowBits += PackedLabels.labelBits(voters0) + PackedLabels.labelBits(voters1);
                 tally.table = Patterns.newTable(voters0, voters1, chunk.leagues);
-                tally.rows = Patterns.reserve(
-                    1
-                        << (tally.bits + PackedLabels.labelBits(voters0)
-                                + PackedLabels.labelBits(voters1))
-                );
             } else {
-                tally.table = Sixteens.newOnes();
-                tally.rows = BitPlanes.allocate((voters / 16 + 2) * (2 << tally.bits));
+                uint256 sixteens = (voters0 + 15) / 16 + (voters1 + 15) / 16;
+                if (sixteens > 1) rowBits += PackedLabels.labelBits(sixteens - 1);
+                uint256 most = voters0 > voters1 ? voters0 : voters1;
+                tally.groupsInRows = Sixteens.groupsFor(most);
+                tally.isCramped = most > 255 || rowBits + PackedLabels.labelBits(most) > 15;
+                tally.zeros = BitPlanes.allocate(16);
+                tally.count = BitPlanes.allocate(16);
+                tally.sixteen = Sixteens.Sixteen({
+                    lanes: tally.lanes,
+                    rows: 0,
+                    classes: tally.classLanes,
+                    missing: 0,
+                    shift: rowBits,
+                    votes: tally.voteLanes,
+                    voters: tally.voterLanes
+                });
+                if (!tally.isCramped) rowBits += PackedLabels.labelBits(most);
             }
+            tally.rows = Patterns.reserve(1 << rowBits);
+            assert(tally.rows / 32 + (1 << rowBits) <= 1 << 16); // pointers fit lanes
         }
     }
 
@@ -449,7 +468,7 @@ library PeerTruthSerum {
                 _increment(league.missing + 480, samples & ~BitPlanes.load(at));
             }
             if (tally.byPattern) return;
-            Lanes.turn(league.missing, league.missingLanes, tally.sizeVotes / 32, 0, tally.lanes);
+            _turnFlipped(tally, league.missing, tally.sizeVotes, league.missingLanes);
         }
     }
 
@@ -730,12 +749,20 @@ library PeerTruthSerum {
         }
     }
 
+    /// @dev Turn a number, with its samples in the order in which voters' lanes have them.
+    /// @param from 16 words, of which the last so many bytes are not empty
+    function _turnFlipped(Tally memory tally, uint256 from, uint256 size, uint256 to) private pure {
+        unchecked {
+            uint256 number = tally.number;
+            _clear(number, 512);
+            Lanes.flip(from + 512 - size, number + 512 - size, size, tally.lanes);
+            Lanes.turn(number, to, size / 32, 0, tally.lanes);
+        }
+    }
+
     function _addBySixteens(Tally memory tally) private pure {
         unchecked {
-            uint256 size = tally.bits * 32;
-            _clear(tally.number, 512);
-            _copy(tally.class + tally.stride - size, tally.number + 512 - size, size);
-            Lanes.turn(tally.number, tally.classLanes, tally.bits, 0, tally.lanes);
+            _turnFlipped(tally, tally.class + tally.stride - 512, tally.bits * 32, tally.classLanes);
             if (tally.leagues) {
                 _addLeague(tally, tally.league0, tally.league1);
                 _addLeague(tally, tally.league1, tally.league0);
@@ -750,22 +777,50 @@ library PeerTruthSerum {
         pure
     {
         unchecked {
-            _countVotes(tally, peers);
+            if (!tally.isCramped) {
+                _addLeague(tally, league, peers, tally.matched);
+                return;
+            }
+            // A quarter of the samples at a time, and one number of missing peers, fit the rows.
+            for (uint256 missing; missing <= peers.voters; ++missing) {
+                uint256 samples = tally.matched & _samplesWith(peers.missing + 512, missing);
+                for (uint256 quarter; quarter < 256 && samples > 0; quarter += 64) {
+                    uint256 some = samples & (uint256(type(uint64).max) << quarter);
+                    if (some == 0) continue;
+                    _addLeague(tally, league, peers, some);
+                    _collectSixteens(tally, league, 1, league.weights + 32 * missing);
+                }
+            }
+        }
+    }
+
+    /// @param end after the lowest of a number's 16 words
+    function _samplesWith(uint256 end, uint256 number) private pure returns (uint256 samples) {
+        unchecked {
+            samples = type(uint256).max;
+            for (uint256 b; b < 16; ++b) {
+                uint256 word = BitPlanes.load(end - 32 * b - 32);
+                samples &= (number >> b) & 1 == 1 ? word : ~word;
+            }
+        }
+    }
+
+    function _addLeague(
+        Tally memory tally,
+        League memory league,
+        League memory peers,
+        uint256 samples
+    ) private pure {
+        unchecked {
+            _countVotes(tally, peers, samples);
+            BitPlanes.store(tally.votes, samples);
+            Lanes.flip(tally.votes, tally.votes, 32, tally.lanes);
+            Sixteens.Sixteen memory sixteen = tally.sixteen;
+            sixteen.missing = tally.isCramped ? tally.zeros : peers.missingLanes;
             for (uint256 at = league.first; at < league.end; at += 512) {
-                Lanes.turn(tally.same + at, tally.voterLanes, 16, 0, tally.lanes);
-                Sixteens.add(
-                    tally.matched,
-                    Sixteens.Account({
-                        rows: _rowsOf(tally, league, at),
-                        ones: tally.table,
-                        weights: league.weights,
-                        classes: tally.classLanes,
-                        votes: tally.voteLanes,
-                        missing: peers.missingLanes,
-                        voters: tally.voterLanes
-                    }),
-                    tally.lanes
-                );
+                Lanes.transposeSixteen(tally.same + at, tally.voterLanes);
+                sixteen.rows = _rowsOf(tally, league, at) / 32;
+                Sixteens.add(BitPlanes.load(tally.votes), sixteen);
             }
         }
     }
@@ -779,21 +834,21 @@ library PeerTruthSerum {
         unchecked {
             uint256 sixteen = (at - league.first) / 512;
             if (league.first > 0) sixteen += (league.first + 480) / 512;
-            return tally.rows + (sixteen << (tally.bits + 6));
+            return tally.rows + (sixteen << (tally.bits + 5));
         }
     }
 
     /// @dev How many peers gave the class at hand.
-    function _countVotes(Tally memory tally, League memory peers) private pure {
+    function _countVotes(Tally memory tally, League memory peers, uint256 samples) private pure {
         unchecked {
-            uint256 number = tally.number;
-            _clear(number, 512);
+            uint256 count = tally.count;
+            _clear(count, 512);
             uint256 end = tally.same + peers.end;
             for (uint256 at = tally.same + peers.first; at < end; at += 32) {
-                _increment(number + 480, BitPlanes.load(at) & tally.matched);
+                _increment(count + 480, BitPlanes.load(at) & samples);
             }
-            if (!tally.leagues) _decrement(number + 480, tally.matched);
-            Lanes.turn(number, tally.voteLanes, tally.sizeVotes / 32, 0, tally.lanes);
+            if (!tally.leagues) _decrement(count + 480, samples);
+            _turnFlipped(tally, count, tally.sizeVotes, tally.voteLanes);
         }
     }
 
@@ -821,8 +876,11 @@ library PeerTruthSerum {
                     _collectPatterns(tally, tally.league0, tally.league0);
                 }
             } else {
-                _collectSixteens(tally, tally.league0);
-                _collectSixteens(tally, tally.league1);
+                uint256 nSets0 = tally.leagues ? tally.league1.voters : tally.league0.voters;
+                uint256 nSets1 = tally.league0.voters;
+                if (!tally.wasMixed || tally.isCramped) (nSets0, nSets1) = (0, 0);
+                _collectSixteens(tally, tally.league0, nSets0 + 1, tally.league0.weights);
+                _collectSixteens(tally, tally.league1, nSets1 + 1, tally.league1.weights);
             }
         }
     }
@@ -869,15 +927,31 @@ library PeerTruthSerum {
         }
     }
 
-    function _collectSixteens(Tally memory tally, League memory league) private pure {
+    /// @param nSets of rows that there are for numbers of missing peers
+    function _collectSixteens(
+        Tally memory tally,
+        League memory league,
+        uint256 nSets,
+        uint256 weights
+    ) private pure {
         unchecked {
+            uint256 size = tally.classes * 32;
             for (uint256 at = league.first; at < league.end; at += 512) {
-                Sixteens.collect(
-                    _rowsOf(tally, league, at),
-                    tally.accounts + at * tally.classes,
-                    tally.classes,
-                    league.end - at < 512 ? (league.end - at) / 32 : 16
-                );
+                uint256 rows = _rowsOf(tally, league, at);
+                uint256 account = tally.accounts + at * tally.classes;
+                for (uint256 end = account + size; account < end; account += 32) {
+                    Sixteens.collect(
+                        rows,
+                        nSets,
+                        32 << tally.sixteen.shift,
+                        weights,
+                        account,
+                        size,
+                        league.end - at < 512 ? (league.end - at) / 32 : 16,
+                        tally.lanes
+                    );
+                    rows += 32;
+                }
             }
         }
     }

@@ -4,304 +4,160 @@ pragma solidity ^0.8.30;
 import {BitPlanes} from "./BitPlanes.sol";
 
 /// @title Matches of many voters
-/// @notice Sixteen voters of a league after the other. In one sample, which of eight gave the class at
-/// hand is a byte, and a table makes of it a word with a one in the lane of each. That, times what
-/// a match is worth, is added to the eight's row for the class. docs/kernel.md, "Many classes".
+/// @notice Sixteen voters of a league after the other. In one sample, who of them gave the class at
+/// hand is a word with a one in the lane of each. That, times the votes of their peers, is added to
+/// the row of the class. docs/kernel.md, "Many classes".
+/// @dev Where some abstain, a class has a row for every number of peers who are missing, so that
+/// what a match is worth can be multiplied in later.
 library Sixteens {
-    /// @dev A sample adds at most r · ⌊720720 / r⌋ to a lane: 23 · 256 · 720720 < 2^32.
-    uint256 internal constant MOST_GROUPS = 23;
-    uint256 private constant LANE_BITS = 32;
-    uint256 private constant ROW_LANE = 0xffffffff;
-
-    uint256 private constant LANES =
-        0x0001000100010001000100010001000100010001000100010001000100010001;
     uint256 private constant LANE = 0xffff;
     uint256 private constant POINTER = 0x1fffe0;
-    uint256 private constant ROW_POINTER = 0x3fffc0;
-    uint256 private constant BYTE_POINTER = 0x1fe0;
     /// @dev Of 16 samples, with so many it is cheaper to take in all.
-    uint256 private constant MANY = 12;
+    uint256 private constant MANY = 8;
+    /// @dev A sample adds at most r · ⌊720720 / r⌋ to 32 bits: 23 · 256 · 720720 < 2^32.
+    uint256 private constant MOST_GROUPS = 23;
 
-    /// @param rows of the sixteen: two words per class
-    /// @param ones per byte, its bits in lanes, the highest on top
-    /// @param weights what a vote is worth, per number of peers who are missing
+    /// @param lanes the lowest bit of each lane of 16 bits
+    /// @param rows the 32nd part of where the sixteen's rows are
     /// @param classes pointer to lanes: per sample, the class at hand
-    /// @param votes pointer to lanes: per sample, how many peers gave it
-    /// @param missing pointer to lanes: per sample, how many of the possible peers did not label it
-    /// @param voters pointer to lanes: per sample, who of the sixteen gave it
-    struct Account {
+    /// @param missing pointer to lanes: per sample, how many peers did not label it
+    /// @param shift by which this counts more than the class
+    /// @param votes pointer to lanes: per sample, how many peers gave the class
+    /// @param voters pointer to lanes: per voter of the sixteen, the samples where it did
+    struct Sixteen {
+        uint256 lanes;
         uint256 rows;
-        uint256 ones;
-        uint256 weights;
         uint256 classes;
-        uint256 votes;
         uint256 missing;
+        uint256 shift;
+        uint256 votes;
         uint256 voters;
     }
 
-    function newOnes() internal pure returns (uint256 ones) {
-        unchecked {
-            ones = BitPlanes.allocate(256);
-            for (uint256 b; b < 8; ++b) {
-                for (uint256 byte_; byte_ < 1 << b; ++byte_) {
-                    uint256 more = 1 << (LANE_BITS * b);
-                    BitPlanes.store(
-                        ones + (32 << b) + 32 * byte_, BitPlanes.load(ones + 32 * byte_) + more
-                    );
-                }
-            }
-        }
+    /// @return of how many groups rows can hold the matches
+    function groupsFor(uint256 peers) internal pure returns (uint256) {
+        uint256 groups = peers > 0 ? LANE / (256 * peers) : MOST_GROUPS;
+        return groups < MOST_GROUPS ? groups : MOST_GROUPS;
     }
 
     /// @notice Add the matches for the class at hand.
-    /// @param samples where there are any
-    /// @param lanes the lowest bit of each lane
-    function add(uint256 samples, Account memory account, uint256 lanes) internal pure {
+    /// @param samples where there are any, rows and columns of 16 exchanged
+    function add(uint256 samples, Sixteen memory sixteen) internal pure {
         unchecked {
+            uint256 lanes = sixteen.lanes;
+            uint256 base = lanes * sixteen.rows;
             uint256 at;
             for (uint256 place = 16; place > 0; at += 32) {
                 --place;
                 uint256 some = (samples >> place) & lanes;
-                if (some == 0 || BitPlanes.load(account.voters + at) == 0) continue;
-                if (some % LANE >= MANY) some = 0;
-                _add(
-                    some,
-                    BitPlanes.load(account.classes + at),
-                    BitPlanes.load(account.votes + at),
-                    BitPlanes.load(account.missing + at),
-                    BitPlanes.load(account.voters + at),
-                    account.rows,
-                    account.ones,
-                    account.weights
-                );
+                uint256 voters = BitPlanes.load(sixteen.voters + at);
+                if (some == 0 || voters == 0) continue;
+                uint256 numbers = base + BitPlanes.load(sixteen.classes + at)
+                    + (BitPlanes.load(sixteen.missing + at) << sixteen.shift);
+                uint256 votes = BitPlanes.load(sixteen.votes + at);
+                if (some % LANE >= MANY) _addAll(numbers, votes, voters, lanes);
+                else _addSome(some, numbers, votes, voters, lanes);
             }
         }
     }
 
-    /// @param some lowest bits of the lanes to take in, or 0 for all: nobody gave the class where there
-    /// is no match
-    function _add(
-        uint256 some,
-        uint256 classes,
-        uint256 votes,
-        uint256 missing,
-        uint256 voters,
-        uint256 rows,
-        uint256 ones,
-        uint256 weights
-    ) private pure {
-        assembly ("memory-safe") {
-            if iszero(some) {
-                let at
-                let worth
-                for { let round := 2 } round { round := sub(round, 1) } {
-                    at := add(rows, and(shr(106, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(112, votes), LANE),
-                        mload(add(weights, and(shr(107, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(115, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(107, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(90, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(96, votes), LANE),
-                        mload(add(weights, and(shr(91, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(99, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(91, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(74, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(80, votes), LANE),
-                        mload(add(weights, and(shr(75, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(83, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(75, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(58, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(64, votes), LANE),
-                        mload(add(weights, and(shr(59, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(67, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(59, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(42, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(48, votes), LANE),
-                        mload(add(weights, and(shr(43, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(51, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(43, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(26, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(32, votes), LANE),
-                        mload(add(weights, and(shr(27, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(35, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(27, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shr(10, classes), ROW_POINTER))
-                    worth := mul(
-                        and(shr(16, votes), LANE),
-                        mload(add(weights, and(shr(11, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(19, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(11, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(rows, and(shl(6, classes), ROW_POINTER))
-                    worth := mul(
-                        and(votes, LANE),
-                        mload(add(weights, and(shl(5, missing), POINTER)))
-                    )
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shr(3, voters), BYTE_POINTER))))
-                        )
-                    )
-                    at := add(at, 32)
-                    mstore(
-                        at,
-                        add(
-                            mload(at),
-                            mul(worth, mload(add(ones, and(shl(5, voters), BYTE_POINTER))))
-                        )
-                    )
-                    classes := shr(128, classes)
-                    votes := shr(128, votes)
-                    missing := shr(128, missing)
-                    voters := shr(128, voters)
-                }
-            }
-            for {} some {} {
-                let sample := and(some, sub(0, some))
-                some := xor(some, sample)
-                let eights := shl(5, div(voters, sample))
-                let worth := mload(add(weights, and(shl(5, div(missing, sample)), POINTER)))
-                worth := mul(worth, and(div(votes, sample), LANE))
-                let at := add(rows, and(shl(6, div(classes, sample)), ROW_POINTER))
-                let more := mul(worth, mload(add(ones, and(shr(8, eights), BYTE_POINTER))))
-                mstore(at, add(mload(at), more))
-                at := add(at, 32)
-                more := mul(worth, mload(add(ones, and(eights, BYTE_POINTER))))
-                mstore(at, add(mload(at), more))
-            }
-        }
-    }
-
-    /// @notice Move what a sixteen's rows hold to its voters' accounts.
-    /// @param accounts of the first voter, a word per class; those of the next follow
-    /// @param voters of the sixteen
-    function collect(uint256 rows, uint256 accounts, uint256 classes, uint256 voters)
-        internal
+    function _addSome(uint256 some, uint256 numbers, uint256 votes, uint256 voters, uint256 lanes)
+        private
         pure
     {
         assembly ("memory-safe") {
-            let size := shl(5, classes)
-            for { let end := add(accounts, size) } lt(accounts, end) {
-                accounts := add(accounts, 32)
-            } {
+            for {} some {} {
+                let sample := and(some, sub(0, some))
+                some := xor(some, sample)
+                let at := and(shl(5, div(numbers, sample)), POINTER)
+                // 2^16 leaves 2, and so 2^(16 n) leaves 2^n.
+                let ones := and(div(voters, mod(sample, 0xfffe)), lanes)
+                mstore(at, add(mload(at), mul(ones, and(div(votes, sample), LANE))))
+            }
+        }
+    }
+
+    /// @dev All 16 samples of a word; the votes are 0 where there is no match.
+    function _addAll(uint256 numbers, uint256 votes, uint256 voters, uint256 lanes) private pure {
+        assembly ("memory-safe") {
+            let at
+            at := and(shr(235, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(15, voters), lanes), and(shr(240, votes), LANE))))
+            at := and(shr(219, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(14, voters), lanes), and(shr(224, votes), LANE))))
+            at := and(shr(203, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(13, voters), lanes), and(shr(208, votes), LANE))))
+            at := and(shr(187, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(12, voters), lanes), and(shr(192, votes), LANE))))
+            at := and(shr(171, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(11, voters), lanes), and(shr(176, votes), LANE))))
+            at := and(shr(155, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(10, voters), lanes), and(shr(160, votes), LANE))))
+            at := and(shr(139, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(9, voters), lanes), and(shr(144, votes), LANE))))
+            at := and(shr(123, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(8, voters), lanes), and(shr(128, votes), LANE))))
+            at := and(shr(107, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(7, voters), lanes), and(shr(112, votes), LANE))))
+            at := and(shr(91, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(6, voters), lanes), and(shr(96, votes), LANE))))
+            at := and(shr(75, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(5, voters), lanes), and(shr(80, votes), LANE))))
+            at := and(shr(59, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(4, voters), lanes), and(shr(64, votes), LANE))))
+            at := and(shr(43, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(3, voters), lanes), and(shr(48, votes), LANE))))
+            at := and(shr(27, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(2, voters), lanes), and(shr(32, votes), LANE))))
+            at := and(shr(11, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(shr(1, voters), lanes), and(shr(16, votes), LANE))))
+            at := and(shl(5, numbers), POINTER)
+            mstore(at, add(mload(at), mul(and(voters, lanes), and(votes, LANE))))
+        }
+    }
+
+    /// @notice Empty a class's rows into its voters' accounts.
+    /// @param rows those for nobody missing
+    /// @param nSets how many rows
+    /// @param step bytes from one to the next
+    /// @param weights what a vote is worth, for each
+    /// @param account of the first voter
+    /// @param size bytes to the account of the next
+    /// @param voters how many
+    function collect(
+        uint256 rows,
+        uint256 nSets,
+        uint256 step,
+        uint256 weights,
+        uint256 account,
+        uint256 size,
+        uint256 voters,
+        uint256 lanes
+    ) internal pure {
+        assembly ("memory-safe") {
+            // Two lanes make a wide one, for every other voter's sum.
+            let wide := mul(div(lanes, 0x10001), LANE)
+            let next := 0
+            let other := 0
+            for {} nSets { nSets := sub(nSets, 1) } {
                 let row := mload(rows)
-                mstore(rows, 0)
-                let at := accounts
-                for { let voter := 0 } lt(voter, voters) { voter := add(voter, 1) } {
-                    if eq(voter, 8) {
-                        row := mload(add(rows, 32))
-                        mstore(add(rows, 32), 0)
-                    }
-                    mstore(at, add(mload(at), shr(224, row)))
-                    row := shl(LANE_BITS, row)
-                    at := add(at, size)
+                if row {
+                    mstore(rows, 0)
+                    let weight := mload(weights)
+                    next := add(next, mul(and(shr(16, row), wide), weight))
+                    other := add(other, mul(and(row, wide), weight))
                 }
-                rows := add(rows, 64)
+                rows := add(rows, step)
+                weights := add(weights, 32)
+            }
+            if or(next, other) {
+                for {} voters { voters := sub(voters, 1) } {
+                    mstore(account, add(mload(account), shr(224, next)))
+                    account := add(account, size)
+                    let rest := shl(32, next)
+                    next := other
+                    other := rest
+                }
             }
         }
     }
