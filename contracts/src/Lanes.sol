@@ -32,12 +32,17 @@ library Lanes {
                     }
                 }
                 default {
-                    for {} lt(to, end) { to := add(to, 32) } {
+                    for {} lt(to, end) { to := add(to, 64) } {
                         let high := mload(to)
                         let low := mload(add(to, 256))
                         let swap := and(xor(high, shr(8, low)), lower)
                         mstore(to, add(base, xor(high, swap)))
                         mstore(add(to, 256), add(base, xor(low, shl(8, swap))))
+                        high := mload(add(to, 32))
+                        low := mload(add(to, 288))
+                        swap := and(xor(high, shr(8, low)), lower)
+                        mstore(add(to, 32), add(base, xor(high, swap)))
+                        mstore(add(to, 288), add(base, xor(low, shl(8, swap))))
                     }
                 }
             }
@@ -117,14 +122,20 @@ library Lanes {
     }
 
     /// @notice Exchange rows and columns in each of some words, if their bits are 16 rows of 16.
-    function flip(uint256 from, uint256 to, uint256 size, uint256 lanes) internal pure {
+    /// @param from the first word
+    /// @param step to the next
+    /// @param to where the first goes; the others go in front of it
+    function flip(uint256 from, uint256 step, uint256 to, uint256 words, uint256 lanes)
+        internal
+        pure
+    {
         assembly ("memory-safe") {
             // Bits of the upper right quarter change places with those of the lower left, and so on.
             let eights := mul(div(lanes, add(shl(128, 1), 1)), 0xff00)
             let fours := mul(div(lanes, add(shl(64, 1), 1)), 0xf0f0)
             let twos := mul(div(lanes, add(shl(32, 1), 1)), 0xcccc)
             let ones := mul(div(lanes, add(shl(16, 1), 1)), 0xaaaa)
-            for { let end := add(from, size) } lt(from, end) { from := add(from, 32) } {
+            for {} words { words := sub(words, 1) } {
                 let x := mload(from)
                 let t := and(xor(x, shr(120, x)), eights)
                 x := xor(x, or(t, shl(120, t)))
@@ -134,7 +145,8 @@ library Lanes {
                 x := xor(x, or(t, shl(30, t)))
                 t := and(xor(x, shr(15, x)), ones)
                 mstore(to, xor(x, or(t, shl(15, t))))
-                to := add(to, 32)
+                from := add(from, step)
+                to := sub(to, 32)
             }
         }
     }

@@ -52,7 +52,8 @@ library PeerTruthSerum {
     /// @param planes per voter, its labels
     /// @param masks per voter, the samples whose label begins like some classes; then a 0
     /// @param quads per voter, what the last two bits of its labels are
-    /// @param missing how many voters did not label a sample: 16 words
+    /// @param bits of a number up to `voters`
+    /// @param missing how many voters did not label a sample, the lowest bit first
     /// @param missingLanes the same in lanes
     /// @param weights per number of peers who are missing, what a match is worth: w
     struct League {
@@ -62,6 +63,7 @@ library PeerTruthSerum {
         uint256 planes;
         uint256 masks;
         uint256 quads;
+        uint256 bits;
         uint256 missing;
         uint256 missingLanes;
         uint256 weights;
@@ -74,6 +76,7 @@ library PeerTruthSerum {
     /// @param sources per seat, its labels in the calldata
     /// @param planes per seat, its labels
     /// @param labelled per seat, the samples that it labelled
+    /// @param absent per seat, the others
     /// @param same per seat, the samples where it gave the class at hand, between 16 zeros each
     /// @param compared per seat, how many labels some peer voted beside: N
     /// @param accounts per seat and class, A
@@ -108,6 +111,7 @@ library PeerTruthSerum {
         uint256 sources;
         uint256 planes;
         uint256 labelled;
+        uint256 absent;
         uint256 same;
         uint256 compared;
         uint256 accounts;
@@ -127,7 +131,6 @@ library PeerTruthSerum {
         uint256 voterLanes;
         uint256 voteLanes;
         uint256 lanes;
-        uint256 count;
         uint256 zeros;
         Sixteens.Sixteen sixteen;
         uint256 table;
@@ -196,6 +199,7 @@ library PeerTruthSerum {
             _seat(tally, labels);
 
             tally.labelled = BitPlanes.allocate(voters);
+            tally.absent = BitPlanes.allocate(voters + 1);
             tally.same = BitPlanes.allocate(voters + 32) + 512;
             tally.compared = BitPlanes.allocate(voters);
             tally.accounts = BitPlanes.allocate(voters * chunk.classes);
@@ -215,7 +219,7 @@ library PeerTruthSerum {
             tally.voteLanes = BitPlanes.allocate(16);
             uint256 rowBits = tally.bits;
             if (tally.byPattern) {
-                rowBits += PackedLabels.labelBits(voters0) + PackedLabels.labelBits(voters1);
+                rowBits += tally.league0.bits + tally.league1.bits;
                 tally.table = Patterns.newTable(voters0, voters1, chunk.leagues);
             } else {
                 uint256 sixteens = (voters0 + 15) / 16 + (voters1 + 15) / 16;
@@ -224,7 +228,6 @@ library PeerTruthSerum {
                 tally.groupsInRows = Sixteens.groupsFor(most);
                 tally.isCramped = most > 255 || rowBits + PackedLabels.labelBits(most) > 15;
                 tally.zeros = BitPlanes.allocate(16);
-                tally.count = BitPlanes.allocate(16);
                 tally.sixteen = Sixteens.Sixteen({
                     lanes: tally.lanes,
                     rows: 0,
@@ -275,6 +278,7 @@ library PeerTruthSerum {
     {
         unchecked {
             league.voters = voters;
+            league.bits = PackedLabels.labelBits(voters);
             league.first = first * 32;
             league.end = (first + voters) * 32;
             league.planes = tally.planes + first * tally.stride;
@@ -348,7 +352,8 @@ library PeerTruthSerum {
                 tally.bits * 32,
                 tally.planes,
                 tally.stride,
-                tally.labelled
+                tally.labelled,
+                tally.absent - tally.labelled
             );
         }
     }
@@ -360,7 +365,8 @@ library PeerTruthSerum {
         uint256 size,
         uint256 planes,
         uint256 stride,
-        uint256 labelled
+        uint256 labelled,
+        uint256 ahead
     ) private pure {
         assembly ("memory-safe") {
             for {} lt(sources, end) { sources := add(sources, 32) } {
@@ -374,6 +380,7 @@ library PeerTruthSerum {
                     )
                 }
                 mstore(labelled, not(abstained))
+                mstore(add(labelled, ahead), abstained)
                 labelled := add(labelled, 32)
             }
         }
@@ -462,24 +469,9 @@ library PeerTruthSerum {
     /// @param samples those where anybody is
     function _countMissing(Tally memory tally, League memory league, uint256 samples) private pure {
         unchecked {
-            _clear(league.missing, 512);
-            uint256 end = tally.labelled + league.end;
-            for (uint256 at = tally.labelled + league.first; at < end; at += 32) {
-                _increment(league.missing + 480, samples & ~BitPlanes.load(at));
-            }
+            _countOf(tally.absent, league, samples, league.missing);
             if (tally.byPattern) return;
-            _turnFlipped(tally, league.missing, tally.sizeVotes, league.missingLanes);
-        }
-    }
-
-    /// @param at the number's lowest word, those above in front
-    function _increment(uint256 at, uint256 samples) private pure {
-        assembly ("memory-safe") {
-            for {} samples { at := sub(at, 32) } {
-                let old := mload(at)
-                mstore(at, xor(old, samples))
-                samples := and(old, samples)
-            }
+            _turnFlipped(tally, league.missing, 32, league.bits, league.missingLanes);
         }
     }
 
@@ -721,6 +713,16 @@ library PeerTruthSerum {
         }
     }
 
+    function _putMissing(uint256 at, League memory league) private pure returns (uint256) {
+        unchecked {
+            for (uint256 b; b < league.bits; ++b) {
+                at -= 32;
+                BitPlanes.store(at, BitPlanes.load(league.missing + 32 * b));
+            }
+            return at;
+        }
+    }
+
     /// @dev Rows go by who is missing in league 0, in league 1, and by class.
     function _addByPattern(Tally memory tally) private pure {
         unchecked {
@@ -728,14 +730,9 @@ library PeerTruthSerum {
             uint256 at = tally.number + 512 - bits * 32;
             _copy(tally.class + tally.stride - bits * 32, at, bits * 32);
             if (tally.wasMixed) {
-                uint256 some = PackedLabels.labelBits(tally.league1.voters);
-                at -= some * 32;
-                _copy(tally.league1.missing + 512 - some * 32, at, some * 32);
-                bits += some;
-                some = PackedLabels.labelBits(tally.league0.voters);
-                at -= some * 32;
-                _copy(tally.league0.missing + 512 - some * 32, at, some * 32);
-                bits += some;
+                at = _putMissing(at, tally.league1);
+                _putMissing(at, tally.league0);
+                bits += tally.league0.bits + tally.league1.bits;
             }
             Lanes.turn(tally.number, tally.classLanes, bits, tally.rows / 32, tally.lanes);
             Lanes.turn(
@@ -750,19 +747,23 @@ library PeerTruthSerum {
     }
 
     /// @dev Turn a number, with its samples in the order in which voters' lanes have them.
-    /// @param from 16 words, of which the last so many bytes are not empty
-    function _turnFlipped(Tally memory tally, uint256 from, uint256 size, uint256 to) private pure {
+    /// @param from its lowest word
+    /// @param step to the next
+    function _turnFlipped(Tally memory tally, uint256 from, uint256 step, uint256 bits, uint256 to)
+        private
+        pure
+    {
         unchecked {
-            uint256 number = tally.number;
-            _clear(number, 512);
-            Lanes.flip(from + 512 - size, number + 512 - size, size, tally.lanes);
-            Lanes.turn(number, to, size / 32, 0, tally.lanes);
+            _clear(tally.number, 512);
+            Lanes.flip(from, step, tally.number + 480, bits, tally.lanes);
+            Lanes.turn(tally.number, to, bits, 0, tally.lanes);
         }
     }
 
     function _addBySixteens(Tally memory tally) private pure {
         unchecked {
-            _turnFlipped(tally, tally.class + tally.stride - 512, tally.bits * 32, tally.classLanes);
+            uint256 lowest = tally.class + tally.stride - 32;
+            _turnFlipped(tally, lowest, 0 - uint256(32), tally.bits, tally.classLanes);
             if (tally.leagues) {
                 _addLeague(tally, tally.league0, tally.league1);
                 _addLeague(tally, tally.league1, tally.league0);
@@ -783,7 +784,7 @@ library PeerTruthSerum {
             }
             // A quarter of the samples at a time, and one number of missing peers, fit the rows.
             for (uint256 missing; missing <= peers.voters; ++missing) {
-                uint256 samples = tally.matched & _samplesWith(peers.missing + 512, missing);
+                uint256 samples = tally.matched & _samplesWith(peers, missing);
                 for (uint256 quarter; quarter < 256 && samples > 0; quarter += 64) {
                     uint256 some = samples & (uint256(type(uint64).max) << quarter);
                     if (some == 0) continue;
@@ -794,13 +795,16 @@ library PeerTruthSerum {
         }
     }
 
-    /// @param end after the lowest of a number's 16 words
-    function _samplesWith(uint256 end, uint256 number) private pure returns (uint256 samples) {
+    function _samplesWith(League memory peers, uint256 missing)
+        private
+        pure
+        returns (uint256 samples)
+    {
         unchecked {
             samples = type(uint256).max;
-            for (uint256 b; b < 16; ++b) {
-                uint256 word = BitPlanes.load(end - 32 * b - 32);
-                samples &= (number >> b) & 1 == 1 ? word : ~word;
+            for (uint256 b; b < peers.bits; ++b) {
+                uint256 word = BitPlanes.load(peers.missing + 32 * b);
+                samples &= (missing >> b) & 1 == 1 ? word : ~word;
             }
         }
     }
@@ -814,7 +818,7 @@ library PeerTruthSerum {
         unchecked {
             _countVotes(tally, peers, samples);
             BitPlanes.store(tally.votes, samples);
-            Lanes.flip(tally.votes, tally.votes, 32, tally.lanes);
+            Lanes.flip(tally.votes, 0, tally.votes, 1, tally.lanes);
             Sixteens.Sixteen memory sixteen = tally.sixteen;
             sixteen.missing = tally.isCramped ? tally.zeros : peers.missingLanes;
             for (uint256 at = league.first; at < league.end; at += 512) {
@@ -841,20 +845,32 @@ library PeerTruthSerum {
     /// @dev How many peers gave the class at hand.
     function _countVotes(Tally memory tally, League memory peers, uint256 samples) private pure {
         unchecked {
-            uint256 count = tally.count;
-            _clear(count, 512);
-            uint256 end = tally.same + peers.end;
-            for (uint256 at = tally.same + peers.first; at < end; at += 32) {
-                _increment(count + 480, BitPlanes.load(at) & samples);
+            uint256 votes = tally.votes;
+            _countOf(tally.same, peers, samples, votes);
+            if (!tally.leagues) _decrement(votes, samples);
+            _turnFlipped(tally, votes, 32, peers.bits, tally.voteLanes);
+        }
+    }
+
+    /// @dev How many of a league's words, which lie among all seats', have a bit, in some samples.
+    function _countOf(uint256 words, League memory league, uint256 samples, uint256 into)
+        private
+        pure
+    {
+        unchecked {
+            uint256 end = words + league.end;
+            uint256 behind = BitPlanes.load(end);
+            Votes.count(0, words + league.first, end, into);
+            BitPlanes.store(end, behind);
+            for (uint256 at = into; at < into + 32 * league.bits; at += 32) {
+                BitPlanes.store(at, BitPlanes.load(at) & samples);
             }
-            if (!tally.leagues) _decrement(count + 480, samples);
-            _turnFlipped(tally, count, tally.sizeVotes, tally.voteLanes);
         }
     }
 
     function _decrement(uint256 at, uint256 samples) private pure {
         assembly ("memory-safe") {
-            for {} samples { at := sub(at, 32) } {
+            for {} samples { at := add(at, 32) } {
                 let new := xor(mload(at), samples)
                 mstore(at, new)
                 samples := and(new, samples)
@@ -922,7 +938,7 @@ library PeerTruthSerum {
             nSets = league.voters + 1;
             step = 32 << tally.bits;
             if (league.end != tally.league1.end) {
-                step <<= PackedLabels.labelBits(tally.league1.voters);
+                step <<= tally.league1.bits;
             }
         }
     }

@@ -34,10 +34,12 @@ library Sixteens {
         uint256 voters;
     }
 
-    /// @return of how many groups rows can hold the matches
-    function groupsFor(uint256 peers) internal pure returns (uint256) {
-        uint256 groups = peers > 0 ? LANE / (256 * peers) : MOST_GROUPS;
-        return groups < MOST_GROUPS ? groups : MOST_GROUPS;
+    /// @param voters the most that a match can bring votes of
+    /// @return groups of how many groups rows can hold the matches, at least one
+    function groupsFor(uint256 voters) internal pure returns (uint256 groups) {
+        groups = LANE / (256 * (voters + 1));
+        if (groups > MOST_GROUPS) groups = MOST_GROUPS;
+        if (groups == 0) groups = 1;
     }
 
     /// @notice Add the matches for the class at hand.

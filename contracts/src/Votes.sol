@@ -204,7 +204,9 @@ library Votes {
                 mstore(add(best, 32), xor(old, and(more, xor(old, mload(add(votes, 32))))))
                 old := mload(add(best, 64))
                 mstore(add(best, 64), xor(old, and(more, xor(old, mload(add(votes, 64))))))
-                for { let at := 96 } lt(at, size) { at := add(at, 32) } {
+                old := mload(add(best, 96))
+                mstore(add(best, 96), xor(old, and(more, xor(old, mload(add(votes, 96))))))
+                for { let at := FOUR } lt(at, size) { at := add(at, 32) } {
                     old := mload(add(best, at))
                     mstore(add(best, at), xor(old, and(more, xor(old, mload(add(votes, at))))))
                 }
