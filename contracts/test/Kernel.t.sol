@@ -119,6 +119,29 @@ contract KernelTest {
         _requireEqual(Case(4, 40, 3, 1, 10, 70, 0, true));
     }
 
+    /// @dev Up to twelve voters are dealt with at once, if there are groups enough.
+    function test_AlsoWhereAllVotersAreDealtWithAtOnce() public view {
+        _requireEqual(Case(15, 10, 10, 4, 20, 70, 0, true));
+        _requireEqual(Case(16, 11, 7, 8, 0, 70, 0, false));
+        _requireEqual(Case(17, 12, 12, 16, 5, 40, 0, true));
+        _requireEqual(Case(18, 13, 9, 32, 5, 40, 0, true));
+        _requireEqual(Case(19, 12, 3, 16, 30, 40, 1 << 4, false));
+    }
+
+    /// @dev Around the number of classes and numbers of missing voters that rows are kept for.
+    function test_AlsoWhereRowsAreMany() public view {
+        _requireEqual(Case(20, 9, 255, 2, 10, 80, 0, true));
+        _requireEqual(Case(21, 9, 256, 2, 10, 80, 0, true));
+        _requireEqual(Case(22, 40, 255, 1, 10, 80, 0, true));
+        _requireEqual(Case(23, 40, 256, 1, 10, 80, 0, true));
+    }
+
+    /// @dev More voters than the lanes of a row can count in a group.
+    function test_AlsoForMoreVotersThanLanesCount() public view {
+        _requireEqual(Case(24, 257, 2, 1, 2, 90, 0, false));
+        _requireEqual(Case(25, 514, 2, 1, 2, 100, 0, true));
+    }
+
     function test_AlsoForHundredsOfMembers() public view {
         _requireEqual(Case(9, 100, 3, 1, 10, 70, 0, true));
         _requireEqual(Case(10, 70, 5, 1, 10, 70, 0, false));
@@ -134,6 +157,11 @@ contract KernelTest {
     function test_AlsoWhereLanesFillUp() public view {
         _requireEqual(Case(13, 4, 2, 24, 0, 100, 0, true));
         _requireEqual(Case(14, 3, 2, 25, 0, 100, 0, false));
+    }
+
+    /// @dev More groups than the rows of so many voters take.
+    function test_AlsoWhereRowsFillUp() public view {
+        _requireEqual(Case(27, 17, 2, 17, 5, 100, 0, false));
     }
 
     function test_AlsoWhereALeagueOrEverybodyIsSilent() public view {
