@@ -6,79 +6,65 @@ import {BitPlanes} from "./BitPlanes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 
-/// @title PTSFD, 256 samples at a time
+/// @title PTSFD for a few voters, 256 samples at a time
 /// @notice The same majority and scores as `PeerTruthSerum`, to the last bit, from word operations
-/// on bit planes, class by class. docs/kernel.md explains the steps.
+/// on bit planes, for chunks with up to ten voters in which every sample was labelled by all of them
+/// or by none. docs/kernel.md explains the steps.
 /// @dev Voters are the members that revealed, league 0 first; without leagues all are in league 0.
 library BitSlicedSerum {
     uint256 private constant WORD = BitPlanes.WORD;
     uint256 private constant ROW = BitPlanes.ROW;
+    uint256 private constant SEATS = BitPlanes.SEATS;
     /// @dev Blocks are worked on in parts that take about so much memory, for its price grows with
     /// the square, and in so many at once at most, for `BitPlanes.countBoth`.
     uint256 private constant PART_WORDS = 4600;
     uint256 private constant PART_BLOCKS = 31;
-    /// @dev Up to so many voters there is a quicker way, which has as many seats.
-    uint256 private constant FEW = 10;
 
     /// @dev Every block of a part has a record of the same layout, in rows. Pointers are into the
-    /// first one.
-    /// @param tally what to do with a group, and `addMatches` with a part. They depend on how many
-    /// voters there are. As pointers, the compiler leaves them apart: in one large function they would
-    /// run out of stack.
-    /// @param seats as many as voters, or FEW, of which those that are empty have rows of 0
-    /// @param planes planes of a league's number of votes, four at least
+    /// first one. Seats without voters have rows and words of 0.
     /// @param sources per voter, a word: where its labels are in the calldata
     /// @param quads per pair of label bits, lowest pair first, value of the pair and seat, a word: the
     /// samples of the group at hand that have the value there
-    /// @param uppers per seat, a word: those that have a class's values in all pairs but the lowest, all of
-    /// them if there is no other
+    /// @param uppers per seat, a word: those that have a class's values in all pairs but the lowest, all
+    /// of them if there is no other
     /// @param masks per class and seat, a row: the samples to which the voter gave the class
-    /// @param votes per class, league and plane, a row, unless voters are few: the votes
-    /// @param sum planes of the votes of both leagues, rows
     /// @param best planes of the most votes so far, rows
     /// @param greater per class, filled up to fours, a word: where it had more votes than all before
     /// @param blocks blocks of a part
     /// @param step size of a record, in bytes
     /// @param matches per class and voter, a word: Σ (peers' votes)
     /// @param winners the majority labels, as they travel
+    /// @param majorityVotes votes for them
     /// @param members who revealed, league 0 first
-    /// @param majorityVotes votes for the majority label so far
-    /// @param groups groups of 256 samples in the chunk
     /// @param group the group at hand
     /// @param at bytes from the first word of the records to the group's
     struct Bench {
-        function(Bench memory) internal pure tally;
-        function(Bench memory) internal pure addMatches;
         uint256 classes;
         uint256 bits;
         bool leagues;
         uint256 voters;
         uint256[2] inLeague;
-        uint256 seats;
-        uint256 planes;
         uint256 sources;
         uint256 quads;
         uint256 uppers;
         uint256 masks;
-        uint256 votes;
-        uint256 sum;
         uint256 best;
         uint256 greater;
         uint256 blocks;
         uint256 step;
         uint256 matches;
         uint256[] winners;
-        uint256[] members;
         uint256 majorityVotes;
+        uint256[] members;
         uint256 groups;
         uint256 group;
         uint256 at;
     }
 
     /// @notice Whether this is the cheaper way to score, as long as every sample was labelled by all
-    /// voters or by none: it goes through every class, however few labels it has.
-    function isCheaper(uint256 classes) internal pure returns (bool) {
-        return classes <= 24;
+    /// voters or by none. It goes through every class, however few labels it has.
+    function isCheaper(uint256 members, uint256 classes) internal pure returns (bool) {
+        return members <= SEATS && classes <= 18;
     }
 
     /// @notice Score and aggregate one chunk in which every sample was labelled by all voters or by
@@ -94,7 +80,8 @@ library BitSlicedSerum {
             Bench memory bench = _newBench(labels, groups, chunk);
             while (bench.group < bench.groups) {
                 _tallyPart(bench);
-                bench.addMatches(bench);
+                _countMajority(bench);
+                _match(bench);
             }
             outcome.majorityVotes = bench.majorityVotes;
             outcome.votes = labelled * bench.voters;
@@ -110,7 +97,9 @@ library BitSlicedSerum {
             if (left < bench.blocks) bench.blocks = left;
             for (bench.at = 0; bench.at < bench.blocks * bench.step;) {
                 if (bench.group < bench.groups) {
-                    bench.tally(bench);
+                    _readQuads(bench);
+                    _tally(bench);
+                    _writeWinners(bench);
                     ++bench.group;
                 } else {
                     _clearRows(bench.masks + bench.at, bench.step / ROW);
@@ -225,15 +214,10 @@ library BitSlicedSerum {
                 ++bench.inLeague[chunk.leagues ? members[v] % 2 : 0];
                 BitPlanes.store(bench.sources + v * WORD, _sourceOf(labels[members[v]]));
             }
-            bench.seats = n <= FEW ? FEW : n;
-            if (n <= FEW) (bench.tally, bench.addMatches) = (_tallyFew, _matchFew);
-            else (bench.tally, bench.addMatches) = (_tallyMany, _matchMany);
-            uint256 larger = bench.inLeague[bench.inLeague[1] > bench.inLeague[0] ? 1 : 0];
-            bench.planes = larger <= BitPlanes.MOST_AT_ONCE ? 4 : PackedLabels.labelBits(larger);
             _layOut(bench);
             bench.winners = new uint256[](groups * bench.bits);
-            bench.quads = BitPlanes.allocate((bench.bits + 1) / 2 * 4 * bench.seats);
-            bench.uppers = BitPlanes.allocate(bench.seats);
+            bench.quads = BitPlanes.allocate((bench.bits + 1) / 2 * 4 * SEATS);
+            bench.uppers = BitPlanes.allocate(SEATS);
             for (uint256 v; v < n; ++v) {
                 BitPlanes.store(bench.uppers + v * WORD, type(uint256).max);
             }
@@ -245,22 +229,16 @@ library BitSlicedSerum {
     /// @dev Make room for the records.
     function _layOut(Bench memory bench) private pure {
         unchecked {
-            bool isFew = bench.seats == FEW;
-            uint256 masks = bench.classes * bench.seats * ROW;
-            uint256 votes = isFew ? 0 : bench.classes * 2 * bench.planes * ROW;
-            uint256 number = (bench.planes + 1) * ROW;
-            bench.step = masks + votes + 2 * number;
+            uint256 masks = bench.classes * SEATS * ROW;
+            bench.step = masks + 4 * ROW;
             uint256 blocks = (bench.groups + 7) / 8;
             uint256 most = PART_WORDS * WORD / bench.step;
             if (most == 0) most = 1;
             if (most > PART_BLOCKS) most = PART_BLOCKS;
-            if (bench.seats > FEW) most = 1;
             uint256 parts = (blocks + most - 1) / most;
             bench.blocks = (blocks + parts - 1) / parts;
             bench.masks = BitPlanes.allocate(bench.blocks * bench.step / WORD);
-            bench.votes = bench.masks + masks;
-            bench.sum = bench.votes + votes;
-            bench.best = bench.sum + number;
+            bench.best = bench.masks + masks;
         }
     }
 
@@ -271,7 +249,7 @@ library BitSlicedSerum {
         unchecked {
             uint256 bits = bench.bits;
             uint256 offset = bench.group * bits * WORD;
-            uint256 value = bench.seats * WORD;
+            uint256 value = SEATS * WORD;
             uint256 quad = bench.quads;
             for (uint256 bit = bits; bit > 0; bit -= bit == 1 ? 1 : 2) {
                 uint256 low = offset + (bit - 1) * WORD;
@@ -319,7 +297,7 @@ library BitSlicedSerum {
         unchecked {
             uint256 bits = bench.bits;
             if (bits == 2) return bench.uppers;
-            uint256 value = bench.seats * WORD;
+            uint256 value = SEATS * WORD;
             uint256 upper = bench.quads + 4 * value + _valueOf(quad, 0, bits - 2) * value;
             for (uint256 bit = 2; bit < bits - 2; bit += 2) {
                 uint256 word = bench.quads + (2 * bit + 4 + _valueOf(quad, bit, bits - 2)) * value;
@@ -347,11 +325,10 @@ library BitSlicedSerum {
 
     // ------------------------------------------------------------------------------- majority
 
-    /// @dev Who of a few votes for each class in the group at hand, and where it has more votes than
-    /// those before it.
-    function _tallyFew(Bench memory bench) private pure {
+    /// @dev Who votes for each class in the group at hand, and where it has more votes than those
+    /// before it.
+    function _tally(Bench memory bench) private pure {
         unchecked {
-            _readQuads(bench);
             bool isFour = bench.voters <= 4;
             uint256 mask = bench.masks + bench.at;
             uint256 best = bench.best + bench.at;
@@ -369,90 +346,9 @@ library BitSlicedSerum {
                             ? BitPlanes.takeGreaterOfFour(lower, upper, mask, best)
                             : BitPlanes.takeGreaterOfTen(lower, upper, mask, best)
                     );
-                    lower += FEW * WORD;
-                    mask += FEW * ROW;
+                    lower += SEATS * WORD;
+                    mask += SEATS * ROW;
                 }
-            }
-            _writeWinners(bench);
-        }
-    }
-
-    /// @dev The same for many.
-    function _tallyMany(Bench memory bench) private pure {
-        unchecked {
-            _readQuads(bench);
-            uint256 seats = bench.seats;
-            uint256 nextMask = seats * ROW;
-            uint256 mask = bench.masks + bench.at;
-            uint256 greater = bench.greater;
-            uint256 end = greater + bench.classes * WORD;
-            _clearRows(bench.best + bench.at, bench.planes + 1);
-            for (uint256 quad; greater < end; ++quad) {
-                uint256 upper = _uppersOf(bench, quad);
-                uint256 lower = bench.quads;
-                for (uint256 four = greater + 4 * WORD; greater < four; greater += WORD) {
-                    if (greater == end) break;
-                    BitPlanes.store(greater, _takeGreater(bench, lower, upper, mask, greater));
-                    lower += seats * WORD;
-                    mask += nextMask;
-                }
-            }
-            _writeWinners(bench);
-        }
-    }
-
-    /// @dev Count a class's votes, league by league, and compare their sum with the best.
-    function _takeGreater(
-        Bench memory bench,
-        uint256 lower,
-        uint256 upper,
-        uint256 mask,
-        uint256 greater
-    ) private pure returns (uint256) {
-        unchecked {
-            uint256 planes = bench.planes;
-            uint256 class = (greater - bench.greater) / WORD;
-            uint256 votes = bench.votes + bench.at + class * 2 * planes * ROW;
-            uint256 n0 = bench.inLeague[0];
-            _sumVotes(planes, lower, upper, mask, n0, votes);
-            _sumVotes(
-                planes,
-                lower + n0 * WORD,
-                upper + n0 * WORD,
-                mask + n0 * ROW,
-                bench.inLeague[1],
-                votes + planes * ROW
-            );
-            return BitPlanes.takeGreaterSum(
-                votes, planes, bench.sum + bench.at, bench.best + bench.at
-            );
-        }
-    }
-
-    /// @dev How many of n voters vote for a class.
-    function _sumVotes(
-        uint256 planes,
-        uint256 lower,
-        uint256 upper,
-        uint256 mask,
-        uint256 n,
-        uint256 votes
-    ) private pure {
-        unchecked {
-            uint256 some = n < BitPlanes.MOST_AT_ONCE ? n : BitPlanes.MOST_AT_ONCE;
-            (uint256 ones, uint256 twos, uint256 fours, uint256 eights) =
-                BitPlanes.sumBoth(lower, upper, mask, some);
-            BitPlanes.storeNumber(ones, twos, fours, eights, votes);
-            if (planes == 4) return;
-            _clearRows(votes + 4 * ROW, planes - 4);
-            while (n > some) {
-                n -= some;
-                lower += some * WORD;
-                upper += some * WORD;
-                mask += some * ROW;
-                if (n < some) some = n;
-                (ones, twos, fours, eights) = BitPlanes.sumBoth(lower, upper, mask, some);
-                BitPlanes.increase(ones, twos, fours, eights, votes);
             }
         }
     }
@@ -531,30 +427,13 @@ library BitSlicedSerum {
     // -------------------------------------------------------------------------------- matches
 
     /// @dev Count, for every class and voter, the peers' votes on the samples of its mask.
-    function _matchFew(Bench memory bench) private pure {
+    function _match(Bench memory bench) private pure {
         unchecked {
-            _countMajority(bench);
             uint256 masks = bench.masks;
             uint256 matches = bench.matches;
             for (uint256 class; class < bench.classes; ++class) {
                 _matchPairs(bench, masks, matches);
-                masks += FEW * ROW;
-                matches += bench.voters * WORD;
-            }
-        }
-    }
-
-    /// @dev The same for many.
-    function _matchMany(Bench memory bench) private pure {
-        unchecked {
-            _countMajority(bench);
-            uint256 masks = bench.masks;
-            uint256 votes = bench.votes;
-            uint256 matches = bench.matches;
-            for (uint256 class; class < bench.classes; ++class) {
-                _matchVotes(bench, masks, votes, matches);
-                masks += bench.seats * ROW;
-                votes += 2 * bench.planes * ROW;
+                masks += SEATS * ROW;
                 matches += bench.voters * WORD;
             }
         }
@@ -577,36 +456,6 @@ library BitSlicedSerum {
                 }
                 other = matches + i * WORD;
                 BitPlanes.store(other, BitPlanes.load(other) + total);
-            }
-        }
-    }
-
-    /// @dev Count, for every voter, its peers' votes on the samples of its mask.
-    function _matchVotes(Bench memory bench, uint256 mask, uint256 votes, uint256 sum)
-        private
-        pure
-    {
-        unchecked {
-            uint256 n0 = bench.inLeague[0];
-            uint256 planes = PackedLabels.labelBits(n0);
-            if (bench.leagues) {
-                uint256 other = votes + bench.planes * ROW;
-                uint256 otherPlanes = PackedLabels.labelBits(bench.inLeague[1]);
-                for (uint256 v; v < n0; ++v) {
-                    uint256 found = BitPlanes.sumWithin(mask, other, otherPlanes);
-                    BitPlanes.store(sum, BitPlanes.load(sum) + found);
-                    mask += ROW;
-                    sum += WORD;
-                }
-                n0 = bench.inLeague[1];
-            }
-            for (uint256 v; v < n0; ++v) {
-                uint256 found = BitPlanes.sumWithin(mask, votes, planes);
-                // without leagues its own vote is among them
-                if (!bench.leagues) found -= BitPlanes.countBoth(mask, mask, 1, ROW);
-                BitPlanes.store(sum, BitPlanes.load(sum) + found);
-                mask += ROW;
-                sum += WORD;
             }
         }
     }

@@ -16,7 +16,7 @@ contract Kernel {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        if (BitSlicedSerum.isCheaper(chunk.classes)) {
+        if (BitSlicedSerum.isCheaper(labels.length, chunk.classes)) {
             (bool isUniform, uint256 labelled) = BitSlicedSerum.compareLabelled(
                 labels, groups, PackedLabels.labelBits(chunk.classes)
             );
