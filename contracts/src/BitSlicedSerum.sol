@@ -152,10 +152,11 @@ library BitSlicedSerum {
             if gt(third, 64) { third := 64 }
             for {} lt(sources, end) { sources := add(sources, 32) } {
                 let source := add(mload(sources), offset)
-                let abstained := and(
-                    and(calldataload(source), calldataload(add(source, 32))),
-                    and(calldataload(add(source, third)), calldataload(add(source, last)))
-                )
+                let abstained :=
+                    and(
+                        and(calldataload(source), calldataload(add(source, 32))),
+                        and(calldataload(add(source, third)), calldataload(add(source, last)))
+                    )
                 for { let at := 96 } lt(at, last) { at := add(at, 32) } {
                     abstained := and(abstained, calldataload(add(source, at)))
                 }
@@ -195,11 +196,11 @@ library BitSlicedSerum {
         }
     }
 
-    function _newBench(
-        bytes[] calldata labels,
-        uint256 groups,
-        PeerTruthSerum.Chunk memory chunk
-    ) private pure returns (Bench memory bench) {
+    function _newBench(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        private
+        pure
+        returns (Bench memory bench)
+    {
         unchecked {
             uint256[] memory members = _voters(labels, chunk.leagues);
             uint256 n = members.length;
@@ -261,13 +262,10 @@ library BitSlicedSerum {
 
     /// @dev One pair of planes of every voter. An odd number's top bit stands alone: then `low` is
     /// `high`, and the values are 0 and 3.
-    function _readPair(
-        Bench memory bench,
-        uint256 low,
-        uint256 high,
-        uint256 quad,
-        uint256 value
-    ) private pure {
+    function _readPair(Bench memory bench, uint256 low, uint256 high, uint256 quad, uint256 value)
+        private
+        pure
+    {
         unchecked {
             uint256 sources = bench.sources;
             uint256 end = sources + bench.voters * WORD;
@@ -474,8 +472,7 @@ library BitSlicedSerum {
             uint256[] memory members = bench.members;
             for (uint256 v; v < members.length; ++v) {
                 uint256 member = members[v];
-                uint256 peers =
-                    chunk.leagues ? bench.inLeague[1 - member % 2] : members.length - 1;
+                uint256 peers = chunk.leagues ? bench.inLeague[1 - member % 2] : members.length - 1;
                 if (peers == 0) continue;
                 uint256 unit = PeerTruthSerum.WEIGHT_ONE / peers;
                 uint256 earned = _earned(

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {Assignment} from "./Assignment.sol";
-import {BitPlanes} from "./BitPlanes.sol";
-import {BitSlicedSerum} from "./BitSlicedSerum.sol";
 import {PackedCounts} from "./PackedCounts.sol";
 import {PackedLabels} from "./PackedLabels.sol";
+import {Recount} from "./Recount.sol";
+import {Tallies} from "./Tally.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
 /// @title What a task may ask for
@@ -19,6 +19,8 @@ library Limits {
     uint256 internal constant WAD = 1e18;
     /// @notice EIP-7825, gas per transaction.
     uint256 internal constant MAX_TRANSACTION_GAS = 16_777_216;
+    /// @dev Words of memory up to which `PeerTruthSerum` works, less what is not counted here.
+    uint256 private constant MAX_KERNEL_WORDS = 60_000;
     /// @notice What nodes accept, bytes per signed transaction, less 512 for signature and fees.
     uint256 internal constant MAX_CALLDATA_BYTES = 131_072 - 512;
 
@@ -58,98 +60,122 @@ library Limits {
         uint256 countWords
     ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
-        uint256 pairs = (bits + 1) / 2;
         uint256 size = 260 + groups * bits * PackedLabels.WORD_BYTES + classes * 32;
-        uint256 counting;
-        uint256 words = size / 8 + 4 * classes + 4 * assigned;
-        if (BitSlicedSerum.isCheaperToCount(classes)) {
-            uint256 blocks = _blocks(groups);
-            uint256 uppers = pairs > 2 ? pairs - 2 : 0;
-            counting =
-                (classes + 1) * (blocks * (560 + 240 * uppers) + 1_260) + blocks * pairs * 2_400;
-            words += blocks * 8 * (4 * pairs + 4);
-        } else {
-            counting = groups * (bits > 8 ? 16_000 : 12_200) + classes * 150;
-            words += 1 << bits;
+        uint256 execution = 125_000 + workers * 12_500 + assigned * 1_250 + classes * 720
+            + countWords * 22_300 + 9 * size + _memoryGas(size / 32 + 3 * classes + 2 * assigned);
+        return _transactionGas(size, execution + _countGas(groups, classes, bits));
+    }
+
+    /// @dev `Recount.count`, which costs the same whatever the labels.
+    function _countGas(uint256 groups, uint256 classes, uint256 bits)
+        private
+        pure
+        returns (uint256)
+    {
+        if (Recount.isCheaperToSlice(groups, classes)) {
+            uint256 blocks = (groups + 15) / 16;
+            return (classes + 1) * (1_170 * blocks + 850) + 90 * bits * groups + 2_500
+                + _memoryGas(blocks * (bits > 4 ? 256 : 128) + 2 * classes + 20);
         }
-        uint256 execution = 140_000 + workers * 11_000 + counting + assigned * 1_500 + classes
-            * 1_100 + countWords * 23_000 + 12 * size + _memoryGas(words);
-        return _transactionGas(size, execution);
+        uint256 codes = 1 << bits;
+        if (bits == 7 && groups >= 16) {
+            return 5_260 * groups + 85_000 * ((groups + 509) / 510) + 170 * classes + 5_000
+                + _memoryGas(9 * codes + classes + 56);
+        }
+        return 11_330 * groups + 85 * codes * ((groups + 254) / 255) + 170 * codes + 5_000
+            + _memoryGas(codes + classes + 56 + codes / 16);
     }
 
     /// @notice Upper bound of what `aggregate` costs.
     /// @param members workers of the chunk
     /// @param groups groups of 256 samples in it
     /// @param assigned chunks of a worker: its Merkle tree's leaves
+    /// @param countWords words of storage that the league's label counts take; a worker's own are no more
     function aggregateGas(
         uint256 members,
         uint256 groups,
         uint256 assigned,
         uint256 classes,
+        uint256 countWords,
         bool leagues
     ) internal pure returns (uint256) {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 size = _aggregateBytes(members, groups, assigned, bits);
-        uint256 perMember = 20_000 + classes * (leagues ? 200 : 1_400) + _depth(assigned) * 600;
-        uint256 execution = 165_000 + members * perMember + classes * 1_100 + 2 * size
-            + (BitSlicedSerum.isCheaper(members, classes)
-                    ? _slicedGas(members, _blocks(groups), classes, leagues)
-                    : _plainGas(members, groups, classes, leagues));
-        return _transactionGas(size, execution);
-    }
-
-    /// @dev `BitSlicedSerum.score` with weights, that is with abstentions.
-    function _slicedGas(uint256 members, uint256 blocks, uint256 classes, bool leagues)
-        private
-        pure
-        returns (uint256)
-    {
-        uint256 bits = PackedLabels.labelBits(classes);
-        uint256 pairs = (bits + 1) / 2;
-        uint256 halves = leagues ? 2 : 1;
-        uint256 voters = (members + halves - 1) / halves; // of a league
-        uint256 planes = BitSlicedSerum.planesOf(voters);
-        uint256 worths = BitSlicedSerum.worthsOf(voters);
-        uint256 perClass = members * (620 * worths + 120 + (pairs > 2 ? 220 * (pairs - 2) : 0))
-            + halves * (planes > 3 ? 5_300 + 590 * planes * worths : 5_300)
-            + (leagues && planes == 3 ? 0 : 2_080 * planes) + 1_660 * bits;
-        uint256 perBlock = members * 29_000 + halves * (8 << planes) * 87 * planes;
-        uint256 seats = (members / halves | 1) + (leagues ? voters | 1 : 0);
-        uint256 words = blocks * 8
-            * (seats * (4 * pairs + 2) + 7 * planes + (2 * halves + 1) * worths + classes + 2)
-            + members * 3 * classes + 2_000;
-        return blocks * (classes * perClass + perBlock) + members * classes * (455 * worths + 1_550)
-            + _memoryGas(words);
+        uint256 lists = leagues ? 2 : members;
+        uint256 execution = 80_000 + members * (10_700 + 190 * _depth(assigned)) + size / 2 + groups
+            * bits * 290 + 450 * classes + 4_400 * countWords
+            + _memoryGas(size / 32 + groups * bits * 2 + 4 * members + lists * (classes + 2));
+        if (!leagues) {
+            execution += members * (12_000 + 560 * classes + 2_200 * countWords);
+        }
+        return _transactionGas(
+            size, execution + 250 * members * groups + _scoreGas(members, groups, classes, leagues)
+        );
     }
 
     /// @dev `PeerTruthSerum.score`, if in every sample as many classes as possible have matches, and
-    /// somebody abstains in every group.
-    function _plainGas(uint256 members, uint256 groups, uint256 classes, bool leagues)
+    /// voters abstain unevenly everywhere. `BitSlicedSerum` costs less.
+    function _scoreGas(uint256 members, uint256 groups, uint256 classes, bool leagues)
         private
         pure
         returns (uint256)
     {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 fours = (bits + 3) / 4; // of planes
-        uint256 eights = leagues ? 2 * ((members + 15) / 16) : (members + 7) / 8; // of seats
-        uint256 matched = members / 2 < classes ? members / 2 : classes;
-        uint256 voting = members * members * (118 * fours + 110) + members
-            * (500 * fours + 120 * PackedLabels.labelBits(members) + 3_200);
-        uint256 turning = matched * (members * (205 * fours + 310) + 880 * eights + 3_900);
-        uint256 adding = 430 * matched;
-        if (!leagues || eights > 2) {
-            uint256 rows = matched * eights;
-            adding = 935 * matched + 303 * rows + 105 * (members < rows ? members : rows);
+        uint256 voters0 = leagues ? (members + 1) / 2 : members;
+        uint256 perGroup;
+        uint256 options;
+        if (classes < members) {
+            options = classes;
+            perGroup = classes * (members * (170 + 25 * bits) + 3_300);
+        } else {
+            options = voters0;
+            perGroup = members * ((members - 1) * (65 + 110 * fours) + 1_800 + 420 * fours);
         }
-        uint256 tables = (groups + 22) / 23;
-        uint256 words = members * (classes * (2 + tables / 8) + groups * bits + 150) + 5 * classes
-            + 4 * groups * bits + 600;
-        return groups * (voting + turning + adding * PackedLabels.GROUP_SAMPLES + 5_500) + members
-            * (classes * (120 + 65 * tables) + 1_600) + _memoryGas(words);
+        (uint256 perPass, uint256 once, uint256 words) =
+            _matchGas(voters0, members - voters0, groups, classes, leagues);
+        perPass += 210 * fours * members + options * (150 + 260 * fours) + 3_000;
+        perGroup += perPass * (classes < members / 2 ? classes : members / 2) + members
+            * (1_000 + 100 * fours) + 6_000;
+        words += members * (2 * classes + 4 * fours + 16) + 4 * fours * classes + classes
+            * (leagues ? 2 : members) + 2 * bits * groups + 900;
+        // Rows are reached by pointers of 21 bits.
+        if (words > MAX_KERNEL_WORDS) return MAX_TRANSACTION_GAS;
+        return groups * perGroup + once + 150 * members * classes + 60_000 + 6_000 * members
+            + _memoryGas(words);
     }
 
-    function _blocks(uint256 groups) private pure returns (uint256) {
-        return (groups + BitPlanes.BLOCK - 1) / BitPlanes.BLOCK;
+    /// @dev What `Patterns` and `Sixteens` take for one class of every sample of a group, once in a
+    /// chunk, and of memory.
+    function _matchGas(
+        uint256 voters0,
+        uint256 voters1,
+        uint256 groups,
+        uint256 classes,
+        bool leagues
+    ) private pure returns (uint256 perPass, uint256 once, uint256 words) {
+        uint256 n = voters0 + voters1;
+        uint256 bits = PackedLabels.labelBits(classes);
+        uint256 bits0 = PackedLabels.labelBits(voters0);
+        uint256 bits1 = PackedLabels.labelBits(voters1);
+        if (Tallies.isByPattern(voters0, voters1, groups, bits)) {
+            uint256 sets = leagues ? 2 * (voters0 + 1) * (voters1 + 1) : voters0 + 1;
+            uint256 credits =
+                leagues ? (voters1 + 1) * voters0 + (voters0 + 1) * voters1 : n * (n + 1);
+            once = (110 << n) + classes * (70 * sets + 100 * credits + 240 * (n + 2));
+            words = ((voters0 + 1) << (bits + (leagues ? bits1 : 0))) + (1 << n);
+            return (22_200, once, words);
+        }
+        uint256 blocks = (voters0 + 15) / 16 + (voters1 + 15) / 16;
+        perPass = 5_000 + (leagues ? 2 : 1) * (7_500 + 600 * (bits0 > bits1 ? bits0 : bits1)) + 75
+            * n + 25_160 * blocks;
+        uint256 most = voters0 > voters1 ? voters0 : voters1;
+        uint256 groupsInRows = 65_535 / (256 * (most + 1));
+        if (groupsInRows > 23) groupsInRows = 23;
+        once = (groups / groupsInRows + 1) * blocks * classes * (120 * (voters0 + 1) + 1_450);
+        bits += blocks > 1 ? PackedLabels.labelBits(blocks - 1) : 0;
+        words = (most + 1) << bits;
+        if (Tallies.isCramped(bits, most)) perPass = MAX_TRANSACTION_GAS;
     }
 
     /// @dev What the EVM charges, and as much again for clearing.
@@ -192,7 +218,10 @@ library Limits {
         if (size > MAX_CALLDATA_BYTES) {
             revert IFederation.TransactionTooLarge("aggregate", n, MAX_CALLDATA_BYTES, size);
         }
-        uint256 needed = aggregateGas(members, groups, assigned, task.classes, task.peering == 1);
+        uint256 countWords =
+            PackedCounts.wordsFor(task.classes, uint256(task.samplesPerRound) * task.maxWorkers);
+        uint256 needed =
+            aggregateGas(members, groups, assigned, task.classes, countWords, task.peering == 1);
         if (needed > MAX_TRANSACTION_GAS) {
             revert IFederation.TransactionTooCostly("aggregate", n, MAX_TRANSACTION_GAS, needed);
         }

@@ -118,7 +118,7 @@ library Tallies {
             (uint256 voters0, uint256 voters1) = _countVoters(labels, chunk.leagues);
             uint256 voters = voters0 + voters1;
             tally.byClass = chunk.classes < voters;
-            tally.byPattern = _isByPattern(voters0, voters1, groups, tally.bits);
+            tally.byPattern = isByPattern(voters0, voters1, groups, tally.bits);
             tally.stride = (tally.bits + 3) / 4 * 128;
             tally.planes = BitPlanes.allocate(voters * tally.stride / 32);
             fill(tally.planes, voters * tally.stride, type(uint256).max);
@@ -158,7 +158,7 @@ library Tallies {
                 if (sixteens > 1) rowBits += PackedLabels.labelBits(sixteens - 1);
                 uint256 most = voters0 > voters1 ? voters0 : voters1;
                 tally.groupsInRows = Sixteens.groupsFor(most);
-                tally.isCramped = most > 255 || rowBits + PackedLabels.labelBits(most) > 15;
+                tally.isCramped = isCramped(rowBits, most);
                 tally.zeros = BitPlanes.allocate(16);
                 tally.sixteen = Sixteens.Sixteen({
                     lanes: tally.lanes,
@@ -190,9 +190,10 @@ library Tallies {
         }
     }
 
-    /// @dev If the table is worth its while, and the rows take no more than 2^14 words.
-    function _isByPattern(uint256 voters0, uint256 voters1, uint256 groups, uint256 bits)
-        private
+    /// @notice Whether the table of patterns is worth its while, and the rows take no more than 2^14
+    /// words.
+    function isByPattern(uint256 voters0, uint256 voters1, uint256 groups, uint256 bits)
+        internal
         pure
         returns (bool)
     {
@@ -202,6 +203,14 @@ library Tallies {
                 && 1 << voters <= groups * PackedLabels.GROUP_SAMPLES
                 && bits + PackedLabels.labelBits(voters0) + PackedLabels.labelBits(voters1) <= 14;
         }
+    }
+
+    /// @notice Whether a row's index has no room for how many are missing: then every sample is worked
+    /// on alone, which takes more gas than a transaction may have.
+    /// @param rowBits of the index without
+    /// @param most voters of a league
+    function isCramped(uint256 rowBits, uint256 most) internal pure returns (bool) {
+        return most > 255 || rowBits + PackedLabels.labelBits(most) > 15;
     }
 
     function _found(Tally memory tally, League memory league, uint256 first, uint256 voters)

@@ -3,12 +3,14 @@ pragma solidity ^0.8.30;
 
 import {PackedLabels} from "../src/PackedLabels.sol";
 import {PeerTruthSerum} from "../src/PeerTruthSerum.sol";
+import {Plain} from "./Plain.sol";
 import {Vm} from "./Vm.sol";
 import {ISerums} from "./harness/ISerums.sol";
 
 /// @dev Bit slicing gives what the walk through single samples gives, to the last bit.
 contract KernelTest {
     Vm private constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    uint256 private constant PENALTY_WAD = 1e18 + 7;
     ISerums private serums = ISerums(vm.deployCode("Serums.sol:Serums", ""));
 
     /// @param agreePercent of 100 labels, how many are the sample's own class, the rest drawn; 101:
@@ -29,49 +31,65 @@ contract KernelTest {
         return uint256(keccak256(abi.encode(c.seed, i, j)));
     }
 
-    /// @dev One member's packed labels and its label count. The last samples are padding.
+    /// @dev One member's labels, C where it has none, and its label count. The last are padding.
     function _labels(Case memory c, uint256 i)
         private
         pure
-        returns (bytes memory packed, uint256[] memory counts)
+        returns (uint256[] memory labels, uint256[] memory counts)
     {
-        uint256 bits = PackedLabels.labelBits(c.classes);
-        uint256[] memory planes = new uint256[](c.groups * bits);
+        labels = new uint256[](c.groups * 256);
         counts = new uint256[](c.classes);
-        uint256 samples = c.groups * 256 - (c.seed % 256);
-        for (uint256 j; j < c.groups * 256; ++j) {
+        uint256 samples = labels.length - (c.seed % 256);
+        for (uint256 j; j < labels.length; ++j) {
             uint256 dice = _dice(c, i, j);
-            uint256 code = (1 << bits) - 1;
+            uint256 class = c.classes;
             if (j < samples && dice % 100 >= c.abstainPercent) {
                 if (c.agreePercent > 100) {
-                    code = (i / (103 - c.agreePercent) + 7 * j) % c.classes;
+                    class = (i / (103 - c.agreePercent) + 7 * j) % c.classes;
                 } else if ((dice >> 32) % 100 < c.agreePercent) {
-                    code = _dice(c, ~uint256(0), j) % c.classes;
+                    class = _dice(c, ~uint256(0), j) % c.classes;
                 } else {
-                    code = (dice >> 64) % c.classes;
+                    class = (dice >> 64) % c.classes;
                 }
-                ++counts[code];
+                ++counts[class];
             }
-            for (uint256 b; b < bits; ++b) {
-                planes[(j / 256) * bits + b] |= ((code >> (bits - 1 - b)) & 1) << (255 - (j % 256));
-            }
+            labels[j] = class;
         }
-        packed = abi.encodePacked(planes);
     }
 
     function _requireEqual(Case memory c) private view {
-        bytes[] memory labels = new bytes[](c.members);
+        bytes[] memory packed = new bytes[](c.members);
+        uint256[][] memory labels = new uint256[][](c.members);
         uint256[][] memory counts = new uint256[][](c.members);
-        PeerTruthSerum.Chunk memory chunk;
+        for (uint256 i; i < c.members; ++i) {
+            counts[i] = new uint256[](c.classes);
+            if ((c.silent >> i) & 1 == 1) continue;
+            (labels[i], counts[i]) = _labels(c, i);
+            packed[i] = Plain.pack(labels[i], c.classes);
+        }
+        PeerTruthSerum.Chunk memory chunk = _chunkOf(c, counts);
+        PeerTruthSerum.Outcome memory outcome = serums.plain(packed, c.groups, chunk);
+        bytes memory sliced = abi.encode(serums.sliced(packed, c.groups, chunk));
+        vm.assertEq(sliced, abi.encode(outcome));
+        (uint256[] memory winners, uint256 winning, uint256 all) =
+            Plain.majority(labels, c.groups * 256, c.classes);
+        vm.assertEq(outcome.globalLabels, Plain.pack(winners, c.classes));
+        vm.assertEq(outcome.majorityVotes, winning);
+        vm.assertEq(outcome.votes, all);
+        _requireScore(c, outcome, 0, labels, counts);
+        _requireScore(c, outcome, c.members - 1, labels, counts);
+    }
+
+    function _chunkOf(Case memory c, uint256[][] memory counts)
+        private
+        pure
+        returns (PeerTruthSerum.Chunk memory chunk)
+    {
         chunk.classes = c.classes;
-        chunk.penaltyWad = 1e18 + 7;
+        chunk.penaltyWad = PENALTY_WAD;
         chunk.leagues = c.leagues;
         uint256 rows = c.leagues ? 2 : c.members;
         chunk.peerCounts = new uint256[][](rows);
-        for (uint256 i; i < c.members; ++i) {
-            counts[i] = new uint256[](c.classes);
-            if ((c.silent >> i) & 1 == 0) (labels[i], counts[i]) = _labels(c, i);
-        }
         for (uint256 i; i < rows; ++i) {
             chunk.peerCounts[i] = new uint256[](c.classes);
             for (uint256 k; k < c.members; ++k) {
@@ -81,8 +99,21 @@ contract KernelTest {
                 }
             }
         }
-        bytes memory sliced = abi.encode(serums.sliced(labels, c.groups, chunk));
-        vm.assertEq(sliced, abi.encode(serums.plain(labels, c.groups, chunk)));
+    }
+
+    function _requireScore(
+        Case memory c,
+        PeerTruthSerum.Outcome memory outcome,
+        uint256 i,
+        uint256[][] memory labels,
+        uint256[][] memory counts
+    ) private pure {
+        bool[] memory peers = new bool[](c.members);
+        for (uint256 k; k < c.members; ++k) {
+            peers[k] = k != i && (!c.leagues || (k + i) % 2 == 1);
+        }
+        int256 score = Plain.score(i, labels, peers, counts, PENALTY_WAD);
+        vm.assertEq(outcome.scores[i], score);
     }
 
     /// forge-config: default.fuzz.runs = 64
@@ -174,11 +205,12 @@ contract KernelTest {
     function _toCount(uint256 seed, uint256 classes, uint256 groups)
         private
         pure
-        returns (bytes memory labels)
+        returns (bytes memory)
     {
         if (seed % 2 == 0) {
-            (labels,) = _labels(Case(seed, 1, classes, groups, 10, 50, 0, false), 0);
-            return labels;
+            Case memory c = Case(seed, 1, classes, groups, 10, 50, 0, false);
+            (uint256[] memory labels,) = _labels(c, 0);
+            return Plain.pack(labels, classes);
         }
         uint256[] memory words = new uint256[](groups * PackedLabels.labelBits(classes));
         for (uint256 w; w < words.length; ++w) {

@@ -34,6 +34,7 @@ interface ILibraries {
         uint256 groups,
         uint256 assigned,
         uint256 classes,
+        uint256 countWords,
         bool leagues
     ) external pure returns (uint256);
 }

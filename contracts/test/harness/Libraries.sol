@@ -79,8 +79,9 @@ contract Libraries is ILibraries {
         uint256 groups,
         uint256 assigned,
         uint256 classes,
+        uint256 countWords,
         bool leagues
     ) external pure returns (uint256) {
-        return Limits.aggregateGas(members_, groups, assigned, classes, leagues);
+        return Limits.aggregateGas(members_, groups, assigned, classes, countWords, leagues);
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {BitPlanes} from "../../src/BitPlanes.sol";
 import {BitSlicedSerum} from "../../src/BitSlicedSerum.sol";
+import {PackedLabels} from "../../src/PackedLabels.sol";
 import {PeerTruthSerum} from "../../src/PeerTruthSerum.sol";
 import {Recount} from "../../src/Recount.sol";
 import {ISerums} from "./ISerums.sol";
@@ -13,7 +15,11 @@ contract Serums is ISerums {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        return BitSlicedSerum.score(labels, groups, chunk);
+        (bool isUniform, uint256 labelled) =
+            BitSlicedSerum.compareLabelled(labels, groups, PackedLabels.labelBits(chunk.classes));
+        return isUniform && labels.length <= BitPlanes.SEATS
+            ? BitSlicedSerum.score(labels, groups, labelled, chunk)
+            : PeerTruthSerum.score(labels, groups, chunk);
     }
 
     function plain(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
