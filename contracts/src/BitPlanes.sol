@@ -134,46 +134,59 @@ library BitPlanes {
         }
     }
 
-    /// @notice The same for four masks.
+    /// @notice The same for four masks each of some classes, one after the other.
+    /// @param a pointer to four words of every class, ten words apart
+    /// @param b pointer to four words
+    /// @param mask pointer into the row of the first mask; every class has four rows
     /// @param best pointer into the row of the lowest of three planes
-    function takeGreaterOfFour(uint256 a, uint256 b, uint256 mask, uint256 best)
-        internal
-        pure
-        returns (uint256 greater)
-    {
+    /// @param into pointer to a word for each class: where it was greater
+    /// @param end behind the last of them
+    function takeGreatersOfFour(
+        uint256 a,
+        uint256 b,
+        uint256 mask,
+        uint256 best,
+        uint256 into,
+        uint256 end
+    ) internal pure {
         assembly ("memory-safe") {
-            let s0
-            let s1
-            {
-                let w := and(mload(a), mload(b))
-                mstore(mask, w)
-                let x := and(mload(add(a, 32)), mload(add(b, 32)))
-                mstore(add(mask, 256), x)
-                s1 := and(w, x)
-                s0 := xor(w, x)
+            for {} lt(into, end) { into := add(into, 32) } {
+                let s0
+                let s1
+                {
+                    let x := and(mload(a), mload(b))
+                    mstore(mask, x)
+                    let y := and(mload(add(a, 32)), mload(add(b, 32)))
+                    mstore(add(mask, 256), y)
+                    s1 := and(x, y)
+                    s0 := xor(x, y)
+                }
+                let s2
+                {
+                    let x := and(mload(add(a, 64)), mload(add(b, 64)))
+                    mstore(add(mask, 512), x)
+                    let y := and(mload(add(a, 96)), mload(add(b, 96)))
+                    mstore(add(mask, 768), y)
+                    let u := xor(s0, x)
+                    x := xor(x, and(u, xor(x, y)))
+                    s0 := xor(u, y)
+                    s2 := and(s1, x)
+                    s1 := xor(s1, x)
+                }
+                let d0 := xor(s0, mload(best))
+                let greater := and(d0, s0)
+                let d1 := xor(s1, mload(add(best, 256)))
+                greater := xor(greater, and(d1, xor(greater, s1)))
+                let d2 := xor(s2, mload(add(best, 512)))
+                greater := xor(greater, and(d2, xor(greater, s2)))
+                mstore(into, greater)
+                greater := not(greater)
+                mstore(best, xor(s0, and(d0, greater)))
+                mstore(add(best, 256), xor(s1, and(d1, greater)))
+                mstore(add(best, 512), xor(s2, and(d2, greater)))
+                a := add(a, 320)
+                mask := add(mask, 1024)
             }
-            let s2
-            {
-                let x := and(mload(add(a, 64)), mload(add(b, 64)))
-                mstore(add(mask, 512), x)
-                let y := and(mload(add(a, 96)), mload(add(b, 96)))
-                mstore(add(mask, 768), y)
-                let u := xor(s0, x)
-                x := xor(x, and(u, xor(x, y)))
-                s0 := xor(u, y)
-                s2 := and(s1, x)
-                s1 := xor(s1, x)
-            }
-            let d0 := xor(s0, mload(best))
-            greater := and(d0, s0)
-            let d1 := xor(s1, mload(add(best, 256)))
-            greater := xor(greater, and(d1, xor(greater, s1)))
-            let d2 := xor(s2, mload(add(best, 512)))
-            greater := xor(greater, and(d2, xor(greater, s2)))
-            let less := not(greater)
-            mstore(best, xor(s0, and(d0, less)))
-            mstore(add(best, 256), xor(s1, and(d1, less)))
-            mstore(add(best, 512), xor(s2, and(d2, less)))
         }
     }
 

@@ -17,11 +17,12 @@ library BitSlicedSerum {
     uint256 private constant SEATS = BitPlanes.SEATS;
     /// @dev Blocks are worked on in parts that take about so much memory, for its price grows with
     /// the square, and in so many at once at most, for `BitPlanes.countBoth`.
-    uint256 private constant PART_WORDS = 4600;
+    uint256 private constant PART_WORDS = 6000;
     uint256 private constant PART_BLOCKS = 31;
 
     /// @dev Every block of a part has a record of the same layout, in rows. Pointers are into the
-    /// first one. Seats without voters have rows and words of 0.
+    /// first one. Words have ten seats; what belongs to seats without voters is 0.
+    /// @param seats as many as the masks of a class have rows: four, if voters are no more, or ten
     /// @param sources per voter, a word: where its labels are in the calldata
     /// @param quads per pair of label bits, lowest pair first, value of the pair and seat, a word: the
     /// samples of the group at hand that have the value there
@@ -44,6 +45,7 @@ library BitSlicedSerum {
         bool leagues;
         uint256 voters;
         uint256[2] inLeague;
+        uint256 seats;
         uint256 sources;
         uint256 quads;
         uint256 uppers;
@@ -129,40 +131,41 @@ library BitSlicedSerum {
             if (sources == end) return (true, 0);
             uint256 size = bits * WORD;
             for (uint256 offset; offset < groups * size; offset += size) {
-                (uint256 any, uint256 all) = _anyAndAll(sources, end, offset, size);
-                if (any & ~all != 0) return (false, 0);
-                labelled += LibBit.popCount(any);
+                (uint256 abstained, uint256 differ) =
+                    _abstainedIn(sources, end, offset, offset + size - WORD);
+                if (differ != 0) return (false, 0);
+                labelled += LibBit.popCount(~abstained);
             }
             return (true, labelled);
         }
     }
 
-    /// @return any the samples of a group that some voter labelled
-    /// @return all those that all voters did
-    function _anyAndAll(uint256 sources, uint256 end, uint256 offset, uint256 size)
+    /// @param offset of the group in the labels
+    /// @param last of its last plane
+    /// @return abstained the samples of a group that the last voter did not label
+    /// @return differ those where another one did what this did not
+    function _abstainedIn(uint256 sources, uint256 end, uint256 offset, uint256 last)
         private
         pure
-        returns (uint256 any, uint256 all)
+        returns (uint256 abstained, uint256 differ)
     {
         assembly ("memory-safe") {
-            all := not(0)
             // two planes and, where there are more, up to four at once: some may be the same
-            let last := sub(size, 32)
-            let third := last
-            if gt(third, 64) { third := 64 }
-            for {} lt(sources, end) { sources := add(sources, 32) } {
-                let source := add(mload(sources), offset)
-                let abstained :=
-                    and(
-                        and(calldataload(source), calldataload(add(source, 32))),
-                        and(calldataload(add(source, third)), calldataload(add(source, last)))
-                    )
-                for { let at := 96 } lt(at, last) { at := add(at, 32) } {
-                    abstained := and(abstained, calldataload(add(source, at)))
+            let third := add(offset, 64)
+            if gt(third, last) { third := last }
+            for { let any := 0 } lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let own := add(source, offset)
+                let all := and(
+                    and(calldataload(own), calldataload(add(own, 32))),
+                    and(calldataload(add(source, third)), calldataload(add(source, last)))
+                )
+                for { let at := add(offset, 96) } lt(at, last) { at := add(at, 32) } {
+                    all := and(all, calldataload(add(source, at)))
                 }
-                abstained := not(abstained)
-                any := or(any, abstained)
-                all := and(all, abstained)
+                differ := or(differ, and(any, xor(abstained, all)))
+                any := not(0)
+                abstained := all
             }
         }
     }
@@ -230,7 +233,8 @@ library BitSlicedSerum {
     /// @dev Make room for the records.
     function _layOut(Bench memory bench) private pure {
         unchecked {
-            uint256 masks = bench.classes * SEATS * ROW;
+            bench.seats = bench.voters <= 4 ? 4 : SEATS;
+            uint256 masks = bench.classes * bench.seats * ROW;
             bench.step = masks + 4 * ROW;
             uint256 blocks = (bench.groups + 7) / 8;
             uint256 most = PART_WORDS * WORD / bench.step;
@@ -327,7 +331,7 @@ library BitSlicedSerum {
     /// before it.
     function _tally(Bench memory bench) private pure {
         unchecked {
-            bool isFour = bench.voters <= 4;
+            bool isFour = bench.seats == 4;
             uint256 mask = bench.masks + bench.at;
             uint256 best = bench.best + bench.at;
             uint256 greater = bench.greater;
@@ -336,13 +340,16 @@ library BitSlicedSerum {
             for (uint256 quad; greater < end; ++quad) {
                 uint256 upper = _uppersOf(bench, quad);
                 uint256 lower = bench.quads;
-                for (uint256 four = greater + 4 * WORD; greater < four; greater += WORD) {
-                    if (greater == end) break;
+                uint256 four = greater + 4 * WORD;
+                if (four > end) four = end;
+                if (isFour) {
+                    BitPlanes.takeGreatersOfFour(lower, upper, mask, best, greater, four);
+                    mask += (four - greater) / WORD * 4 * ROW;
+                    greater = four;
+                }
+                for (; greater < four; greater += WORD) {
                     BitPlanes.store(
-                        greater,
-                        isFour
-                            ? BitPlanes.takeGreaterOfFour(lower, upper, mask, best)
-                            : BitPlanes.takeGreaterOfTen(lower, upper, mask, best)
+                        greater, BitPlanes.takeGreaterOfTen(lower, upper, mask, best)
                     );
                     lower += SEATS * WORD;
                     mask += SEATS * ROW;
@@ -431,7 +438,7 @@ library BitSlicedSerum {
             uint256 matches = bench.matches;
             for (uint256 class; class < bench.classes; ++class) {
                 _matchPairs(bench, masks, matches);
-                masks += SEATS * ROW;
+                masks += bench.seats * ROW;
                 matches += bench.voters * WORD;
             }
         }

@@ -78,12 +78,8 @@ library Limits {
                 + _memoryGas(blocks * (bits > 4 ? 256 : 128) + 2 * classes + 20);
         }
         uint256 codes = 1 << bits;
-        if (bits == 7 && groups >= 16) {
-            return 5_260 * groups + 85_000 * ((groups + 509) / 510) + 170 * classes + 5_000
-                + _memoryGas(9 * codes + classes + 56);
-        }
-        return 11_330 * groups + 85 * codes * ((groups + 254) / 255) + 170 * codes + 5_000
-            + _memoryGas(codes + classes + 56 + codes / 16);
+        return 11_330 * groups + 85 * codes * (groups / 255 + 3) + 5_000
+            + _memoryGas(9 * codes + classes + 56);
     }
 
     /// @notice Upper bound of what `aggregate` costs.
@@ -159,10 +155,7 @@ library Limits {
         uint256 bits0 = PackedLabels.labelBits(voters0);
         uint256 bits1 = PackedLabels.labelBits(voters1);
         if (Tallies.isByPattern(voters0, voters1, groups, bits)) {
-            uint256 sets = leagues ? 2 * (voters0 + 1) * (voters1 + 1) : voters0 + 1;
-            uint256 credits =
-                leagues ? (voters1 + 1) * voters0 + (voters0 + 1) * voters1 : n * (n + 1);
-            once = (110 << n) + classes * (70 * sets + 100 * credits + 240 * (n + 2));
+            once = (110 << n) + classes * (135 * n * n + 560 * n + 720);
             words = ((voters0 + 1) << (bits + (leagues ? bits1 : 0))) + (1 << n);
             return (22_200, once, words);
         }
