@@ -249,44 +249,75 @@ library BitSlicedSerum {
 
     // ---------------------------------------------------------------------------------- masks
 
-    /// @dev For every pair of label bits of a group, the samples that have each of its four values.
+    /// @dev For every pair of label bits of the group at hand, the samples that have each of its four
+    /// values. An odd number's top bit stands alone: as both bits of a pair it makes 0 or 3.
     function _readQuads(Bench memory bench) private pure {
         unchecked {
-            uint256 bits = bench.bits;
-            uint256 offset = bench.group * bits * WORD;
-            uint256 value = SEATS * WORD;
+            uint256 bit = bench.bits;
+            uint256 offset = bench.group * bit * WORD;
             uint256 quad = bench.quads;
-            for (uint256 bit = bits; bit > 0; bit -= bit == 1 ? 1 : 2) {
+            uint256 sources = bench.sources;
+            uint256 end = sources + bench.voters * WORD;
+            if (bit > 2) {
                 uint256 low = offset + (bit - 1) * WORD;
-                _readPair(bench, low, bit == 1 ? low : low - WORD, quad, value);
-                quad += 4 * value;
+                _readTwoPairs(sources, end, low, bit == 3 ? low - 2 * WORD : low - 3 * WORD, quad);
+                quad += 8 * SEATS * WORD;
+                bit = bit == 3 ? 0 : bit - 4;
+            }
+            for (; bit > 0; bit -= bit == 1 ? 1 : 2) {
+                uint256 low = offset + (bit - 1) * WORD;
+                _readPair(sources, end, low, bit == 1 ? low : low - WORD, quad);
+                quad += 4 * SEATS * WORD;
             }
         }
     }
 
-    /// @dev One pair of planes of every voter. An odd number's top bit stands alone: then `low` is
-    /// `high`, and the values are 0 and 3.
-    function _readPair(Bench memory bench, uint256 low, uint256 high, uint256 quad, uint256 value)
+    /// @dev One pair of planes of every voter, at offsets `low` and `high`.
+    function _readPair(uint256 sources, uint256 end, uint256 low, uint256 high, uint256 quad)
         private
         pure
     {
-        unchecked {
-            uint256 sources = bench.sources;
-            uint256 end = sources + bench.voters * WORD;
-            assembly ("memory-safe") {
-                for {} lt(sources, end) { sources := add(sources, 32) } {
-                    let source := mload(sources)
-                    let a := calldataload(add(source, low))
-                    let b := calldataload(add(source, high))
-                    let both := and(a, b)
-                    mstore(quad, not(or(a, b)))
-                    let at := add(quad, value)
-                    mstore(at, xor(a, both))
-                    at := add(at, value)
-                    mstore(at, xor(b, both))
-                    mstore(add(at, value), both)
-                    quad := add(quad, 32)
-                }
+        assembly ("memory-safe") {
+            for {} lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let a := calldataload(add(source, low))
+                let b := calldataload(add(source, high))
+                let both := and(a, b)
+                mstore(quad, not(or(a, b)))
+                mstore(add(quad, 320), xor(a, both))
+                mstore(add(quad, 640), xor(b, both))
+                mstore(add(quad, 960), both)
+                quad := add(quad, 32)
+            }
+        }
+    }
+
+    /// @dev The lowest two pairs, which most labels have, in one go.
+    /// @param low offset of the lowest plane; the others are before it
+    /// @param last offset of the fourth, or again of the third if it is the last
+    function _readTwoPairs(uint256 sources, uint256 end, uint256 low, uint256 last, uint256 quad)
+        private
+        pure
+    {
+        assembly ("memory-safe") {
+            for {} lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let b := calldataload(add(source, last))
+                source := add(source, low)
+                let a := calldataload(sub(source, 64))
+                let both := and(a, b)
+                mstore(add(quad, 1280), not(or(a, b)))
+                mstore(add(quad, 1600), xor(a, both))
+                mstore(add(quad, 1920), xor(b, both))
+                mstore(add(quad, 2240), both)
+                a := calldataload(source)
+                b := calldataload(sub(source, 32))
+                both := and(a, b)
+                mstore(quad, not(or(a, b)))
+                mstore(add(quad, 320), xor(a, both))
+                mstore(add(quad, 640), xor(b, both))
+                mstore(add(quad, 960), both)
+                quad := add(quad, 32)
             }
         }
     }
@@ -298,6 +329,7 @@ library BitSlicedSerum {
     function _uppersOf(Bench memory bench, uint256 quad) private pure returns (uint256) {
         unchecked {
             uint256 bits = bench.bits;
+            if (bits == 4) return bench.quads + (4 + quad) * SEATS * WORD;
             if (bits == 2) return bench.uppers;
             uint256 value = SEATS * WORD;
             uint256 upper = bench.quads + 4 * value + _valueOf(quad, 0, bits - 2) * value;
@@ -401,8 +433,12 @@ library BitSlicedSerum {
                         open := xor(open, word)
                         any := or(any, word)
                     }
-                    let to := sub(last, 96)
-                    for { let left := quad } left { left := shr(1, left) } {
+                    if and(quad, 1) {
+                        let to := sub(last, 96)
+                        mstore(to, or(mload(to), any))
+                    }
+                    let to := sub(last, 128)
+                    for { let left := shr(1, quad) } left { left := shr(1, left) } {
                         if and(left, 1) { mstore(to, or(mload(to), any)) }
                         to := sub(to, 32)
                     }
