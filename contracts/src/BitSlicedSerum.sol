@@ -131,37 +131,39 @@ library BitSlicedSerum {
             if (sources == end) return (true, 0);
             uint256 size = bits * WORD;
             for (uint256 offset; offset < groups * size; offset += size) {
-                (uint256 abstained, uint256 differ) =
-                    _abstainedIn(sources, end, offset, offset + size - WORD);
+                (uint256 abstained, uint256 differ) = _abstainedIn(sources, end, offset, bits);
                 if (differ != 0) return (false, 0);
-                labelled += LibBit.popCount(~abstained);
+                labelled += abstained == 0 ? 256 : LibBit.popCount(~abstained);
             }
             return (true, labelled);
         }
     }
 
     /// @param offset of the group in the labels
-    /// @param last of its last plane
     /// @return abstained the samples of a group that the last voter did not label
     /// @return differ those where another one did what this did not
-    function _abstainedIn(uint256 sources, uint256 end, uint256 offset, uint256 last)
+    function _abstainedIn(uint256 sources, uint256 end, uint256 offset, uint256 bits)
         private
         pure
         returns (uint256 abstained, uint256 differ)
     {
         assembly ("memory-safe") {
             // two planes and, where there are more, up to four at once: some may be the same
+            let last := add(offset, shl(5, sub(bits, 1)))
             let third := add(offset, 64)
             if gt(third, last) { third := last }
             for { let any := 0 } lt(sources, end) { sources := add(sources, 32) } {
                 let source := mload(sources)
                 let own := add(source, offset)
-                let all := and(
-                    and(calldataload(own), calldataload(add(own, 32))),
-                    and(calldataload(add(source, third)), calldataload(add(source, last)))
-                )
-                for { let at := add(offset, 96) } lt(at, last) { at := add(at, 32) } {
-                    all := and(all, calldataload(add(source, at)))
+                let all :=
+                    and(
+                        and(calldataload(own), calldataload(add(own, 32))),
+                        and(calldataload(add(source, third)), calldataload(add(source, last)))
+                    )
+                if gt(bits, 4) {
+                    for { let at := add(offset, 96) } lt(at, last) { at := add(at, 32) } {
+                        all := and(all, calldataload(add(source, at)))
+                    }
                 }
                 differ := or(differ, and(any, xor(abstained, all)))
                 any := not(0)
@@ -368,7 +370,10 @@ library BitSlicedSerum {
             uint256 best = bench.best + bench.at;
             uint256 greater = bench.greater;
             uint256 end = greater + bench.classes * WORD;
-            _clearRows(best, isFour ? 3 : 4);
+            BitPlanes.store(best, 0);
+            BitPlanes.store(best + ROW, 0);
+            BitPlanes.store(best + 2 * ROW, 0);
+            BitPlanes.store(best + 3 * ROW, 0);
             for (uint256 quad; greater < end; ++quad) {
                 uint256 upper = _uppersOf(bench, quad);
                 uint256 lower = bench.quads;
@@ -380,9 +385,7 @@ library BitSlicedSerum {
                     greater = four;
                 }
                 for (; greater < four; greater += WORD) {
-                    BitPlanes.store(
-                        greater, BitPlanes.takeGreaterOfTen(lower, upper, mask, best)
-                    );
+                    BitPlanes.store(greater, BitPlanes.takeGreaterOfTen(lower, upper, mask, best));
                     lower += SEATS * WORD;
                     mask += SEATS * ROW;
                 }
