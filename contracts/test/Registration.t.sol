@@ -105,7 +105,8 @@ contract ConstructorTest is FederationTest {
     }
 
     function test_RevertWhen_AChunkIsTooMuchForOneAggregation() public {
-        task.classes = 40;
+        task.maxWorkers = 12;
+        task.classes = 12;
         task.samplesPerRound = 20_480;
         task.chunkSamples = 20_480;
         vm.expectPartialRevert(IFederation.TransactionTooCostly.selector);
