@@ -97,17 +97,19 @@ library BitSlicedSerum {
         unchecked {
             uint256 left = (bench.groups - bench.group + 7) / 8;
             if (left < bench.blocks) bench.blocks = left;
-            for (bench.at = 0; bench.at < bench.blocks * bench.step;) {
-                if (bench.group < bench.groups) {
-                    _readQuads(bench);
-                    _tally(bench);
-                    _writeWinners(bench);
-                    ++bench.group;
-                } else {
-                    _clearRows(bench.masks + bench.at, bench.step / ROW);
+            bench.at = 0;
+            for (uint256 b = bench.blocks; b > 0; --b) {
+                for (uint256 end = bench.at + ROW; bench.at < end; bench.at += WORD) {
+                    if (bench.group < bench.groups) {
+                        _readQuads(bench);
+                        _tally(bench);
+                        _writeWinners(bench);
+                        ++bench.group;
+                    } else {
+                        _clearRows(bench.masks + bench.at, bench.step / ROW);
+                    }
                 }
-                bench.at += WORD;
-                if (bench.at % bench.step == ROW) bench.at += bench.step - ROW;
+                bench.at += bench.step - ROW;
             }
         }
     }

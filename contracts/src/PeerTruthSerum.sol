@@ -75,7 +75,12 @@ library PeerTruthSerum {
             Matches.collect(tally);
             _score(tally, labels, chunk, outcome.scores);
             Patterns.release(tally.rows);
-            outcome.globalLabels = abi.encodePacked(winners);
+            bytes memory globalLabels;
+            assembly ("memory-safe") {
+                globalLabels := winners
+                mstore(globalLabels, shl(5, mload(winners)))
+            }
+            outcome.globalLabels = globalLabels;
         }
     }
 
