@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {LibBit} from "solady/utils/LibBit.sol";
 import {FederationTest} from "./FederationTest.sol";
+import {IFederation} from "../src/interfaces/IFederation.sol";
 import {ILibraries} from "./harness/ILibraries.sol";
 
 /// @dev Gas is measured in transactions of their own: cold storage, calldata and 21,000 included.
@@ -180,6 +181,19 @@ contract LimitsTest is FederationTest {
     function test_BoundsHoldFor64Workers() public {
         _setTask(64, 256, 256, 10, 0);
         _requireBounds(45);
+    }
+
+    /// @dev Every sample would be worked on alone.
+    function test_RefusesAHundredWorkersWithAHundredClasses() public {
+        _setTask(100, 256, 256, 100, 0);
+        vm.expectPartialRevert(IFederation.TransactionTooCostly.selector);
+        _create();
+    }
+
+    function test_AcceptsAHundredWorkersWithTenClasses() public {
+        _setTask(100, 40_000, 768, 10, 0);
+        task.minWorkers = 100;
+        _create();
     }
 
     function test_AcceptsThePapersExperiment() public {
