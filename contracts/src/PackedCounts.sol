@@ -69,7 +69,7 @@ library PackedCounts {
                     word = self.others[++index];
                     shift = 0;
                 }
-                counts.set(i, (word >> shift) & mask);
+                counts = counts.set(i, (word >> shift) & mask);
                 shift += width;
             }
         }
