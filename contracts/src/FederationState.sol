@@ -361,7 +361,7 @@ abstract contract FederationState is IFederation {
             if (current.tallies[positions[i]] == 0) continue;
             uint256[] memory own = _ownCounts(current.submissions[_workerAt(positions[i])]);
             for (uint256 class; class < classes; ++class) {
-                own = own.set(class, total.get(class) - own.get(class));
+                own[class] = total[class] - own[class];
             }
             peerCounts[i] = own;
         }

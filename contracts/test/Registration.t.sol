@@ -113,6 +113,12 @@ contract ConstructorTest is FederationTest {
         _create();
     }
 
+    function test_TheRegistrationWindowIsTheTasks() public {
+        task.registrationSeconds = task.commitSeconds + task.revealSeconds + 7;
+        _deploy();
+        vm.assertEq(federation.deadline(), block.timestamp + task.registrationSeconds);
+    }
+
     function test_RevertWhen_ARevealHasTooManyBytes() public {
         task.samplesPerRound = 300_000;
         task.chunkSamples = 512;
