@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
 import {Limits} from "./Limits.sol";
@@ -16,7 +15,6 @@ import {IFederation} from "./interfaces/IFederation.sol";
 /// @dev A worker takes part while its balance is above 0: leaving and slashing take all of it. Arrays
 /// of 1024 have a place for each of MAX_WORKERS or more: unlike a mapping's, it needs no hash.
 abstract contract FederationState is IFederation {
-    using DynamicArrayLib for uint256[];
     using PackedCounts for PackedCounts.Counts;
 
     uint256 public constant MAX_WORKERS = Limits.MAX_WORKERS;
