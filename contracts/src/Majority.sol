@@ -57,17 +57,6 @@ library Majority {
         }
     }
 
-    /// @dev Where a voter's label has more votes than the best so far, or as many and is lower, it
-    /// becomes the best.
-    function _takeOver(Tally memory tally, uint256 own, uint256 at) private pure {
-        unchecked {
-            (uint256 more, uint256 differ) = Votes.raise(tally.votes, tally.best, tally.sizeVotes);
-            uint256 tied = BitPlanes.load(tally.labelled + at) & ~differ;
-            if (tied > 0) more |= tied & Votes.compare(own, tally.class, tally.stride);
-            if (more > 0) Votes.replace(tally.class, own, tally.stride, more);
-        }
-    }
-
     /// @dev One class after the other, in ascending order: it becomes the best where it has more votes.
     function voteByClass(Tally memory tally) internal pure {
         unchecked {
