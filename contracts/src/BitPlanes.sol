@@ -47,8 +47,8 @@ library BitPlanes {
 
     /// @notice AND words of a with words of b, keep the results as masks, and add them up: in how
     /// many masks has each sample its bit? Where the number is greater than the best, it becomes that.
-    /// @param a pointer to ten words
-    /// @param b pointer to ten words
+    /// @param a pointer to the first of ten words, 416 bytes apart
+    /// @param b the same
     /// @param mask pointer into the row of the first mask
     /// @param best pointer into the row of the lowest of four planes
     /// @return greater the samples where it was greater
@@ -64,9 +64,9 @@ library BitPlanes {
             let s2
             let s3
             {
-                let x := and(mload(add(a, 32)), mload(add(b, 32)))
+                let x := and(mload(add(a, 416)), mload(add(b, 416)))
                 mstore(add(mask, 256), x)
-                let y := and(mload(add(a, 64)), mload(add(b, 64)))
+                let y := and(mload(add(a, 832)), mload(add(b, 832)))
                 mstore(add(mask, 512), y)
                 let u := xor(s0, x)
                 s1 := xor(x, and(u, xor(x, y)))
@@ -74,9 +74,9 @@ library BitPlanes {
             }
             let c
             {
-                let x := and(mload(add(a, 96)), mload(add(b, 96)))
+                let x := and(mload(add(a, 1248)), mload(add(b, 1248)))
                 mstore(add(mask, 768), x)
-                let y := and(mload(add(a, 128)), mload(add(b, 128)))
+                let y := and(mload(add(a, 1664)), mload(add(b, 1664)))
                 mstore(add(mask, 1024), y)
                 let u := xor(s0, x)
                 c := xor(x, and(u, xor(x, y)))
@@ -84,9 +84,9 @@ library BitPlanes {
             }
             let d
             {
-                let x := and(mload(add(a, 160)), mload(add(b, 160)))
+                let x := and(mload(add(a, 2080)), mload(add(b, 2080)))
                 mstore(add(mask, 1280), x)
-                let y := and(mload(add(a, 192)), mload(add(b, 192)))
+                let y := and(mload(add(a, 2496)), mload(add(b, 2496)))
                 mstore(add(mask, 1536), y)
                 let u := xor(s0, x)
                 d := xor(x, and(u, xor(x, y)))
@@ -98,16 +98,16 @@ library BitPlanes {
                 s1 := xor(u, d)
             }
             {
-                let x := and(mload(add(a, 224)), mload(add(b, 224)))
+                let x := and(mload(add(a, 2912)), mload(add(b, 2912)))
                 mstore(add(mask, 1792), x)
-                let y := and(mload(add(a, 256)), mload(add(b, 256)))
+                let y := and(mload(add(a, 3328)), mload(add(b, 3328)))
                 mstore(add(mask, 2048), y)
                 let u := xor(s0, x)
                 c := xor(x, and(u, xor(x, y)))
                 s0 := xor(u, y)
             }
             {
-                let x := and(mload(add(a, 288)), mload(add(b, 288)))
+                let x := and(mload(add(a, 3744)), mload(add(b, 3744)))
                 mstore(add(mask, 2304), x)
                 d := and(s0, x)
                 s0 := xor(s0, x)
@@ -135,8 +135,8 @@ library BitPlanes {
     }
 
     /// @notice The same for four masks each of some classes, one after the other.
-    /// @param a pointer to four words of every class, ten words apart
-    /// @param b pointer to four words
+    /// @param a pointer to the first of four words, 416 bytes apart; the next class's are behind them
+    /// @param b the same, one for all
     /// @param mask pointer into the row of the first mask; every class has four rows
     /// @param best pointer into the row of the lowest of three planes
     /// @param into pointer to a word for each class: where it was greater
@@ -156,16 +156,16 @@ library BitPlanes {
                 {
                     let x := and(mload(a), mload(b))
                     mstore(mask, x)
-                    let y := and(mload(add(a, 32)), mload(add(b, 32)))
+                    let y := and(mload(add(a, 416)), mload(add(b, 416)))
                     mstore(add(mask, 256), y)
                     s1 := and(x, y)
                     s0 := xor(x, y)
                 }
                 let s2
                 {
-                    let x := and(mload(add(a, 64)), mload(add(b, 64)))
+                    let x := and(mload(add(a, 832)), mload(add(b, 832)))
                     mstore(add(mask, 512), x)
-                    let y := and(mload(add(a, 96)), mload(add(b, 96)))
+                    let y := and(mload(add(a, 1248)), mload(add(b, 1248)))
                     mstore(add(mask, 768), y)
                     let u := xor(s0, x)
                     x := xor(x, and(u, xor(x, y)))
@@ -184,7 +184,7 @@ library BitPlanes {
                 mstore(best, xor(s0, and(d0, greater)))
                 mstore(add(best, 256), xor(s1, and(d1, greater)))
                 mstore(add(best, 512), xor(s2, and(d2, greater)))
-                a := add(a, 320)
+                a := add(a, 32)
                 mask := add(mask, 1024)
             }
         }

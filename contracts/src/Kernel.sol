@@ -2,8 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {BitSlicedSerum} from "./BitSlicedSerum.sol";
+import {MaskedVotes} from "./MaskedVotes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+import {Poll, Polls} from "./Poll.sol";
 import {Recount} from "./Recount.sol";
 
 /// @title The federation's arithmetic
@@ -16,11 +18,17 @@ contract Kernel {
         pure
         returns (PeerTruthSerum.Outcome memory)
     {
-        if (BitSlicedSerum.isCheaper(labels.length, chunk.classes)) {
-            (bool isUniform, uint256 labelled) = BitSlicedSerum.compareLabelled(
+        bool isFew = BitSlicedSerum.isCheaper(labels.length, chunk.classes);
+        if (isFew || MaskedVotes.isCheaper(labels.length, chunk.leagues, chunk.classes)) {
+            (bool isUniform, uint256 labelled) = Polls.compareLabelled(
                 labels, groups, PackedLabels.labelBits(chunk.classes)
             );
-            if (isUniform) return BitSlicedSerum.score(labels, groups, labelled, chunk);
+            if (isUniform) {
+                Poll memory poll = Polls.create(labels, groups, chunk);
+                if (isFew) BitSlicedSerum.tally(poll, groups);
+                else MaskedVotes.tally(poll, groups);
+                return Polls.close(poll, labels.length, labelled, chunk);
+            }
         }
         return PeerTruthSerum.score(labels, groups, chunk);
     }

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {LibBit} from "solady/utils/LibBit.sol";
+import {BitPlanes} from "./BitPlanes.sol";
+import {Lanes} from "./Lanes.sol";
+import {Poll, Polls} from "./Poll.sol";
+
+/// @title PTSFD for many voters, 256 samples at a time
+/// @notice For chunks in which every sample was labelled by all voters or by none, like
+/// `BitSlicedSerum`, but without going through all pairs of voters: the votes for a class are
+/// counted, league by league, and every voter adds up its peers' where it gave the class itself.
+/// docs/kernel.md explains the steps.
+library MaskedVotes {
+    uint256 private constant WORD = BitPlanes.WORD;
+    uint256 private constant PLANES = 8;
+    /// @dev So many votes fit the lanes of `_matchInNibbles` and of `_matchInBytes`.
+    uint256 private constant NIBBLE = 15;
+    uint256 private constant BYTE = 63;
+
+    /// @param masks per voter, a word: the samples to which it gave the class at hand
+    /// @param planes how many of a league's votes are in use: four, or six
+    /// @param votes two numbers of eight planes, highest first: the leagues' votes for the class at hand
+    /// @param sum one such number: the most votes for a class that anything was compared with last
+    /// @param best one such number: the most votes for a class so far
+    /// @param lanes a league's votes, a lane for each sample: four words of nibbles or eight of bytes
+    struct Desk {
+        uint256 masks;
+        uint256 planes;
+        uint256 votes;
+        uint256 sum;
+        uint256 best;
+        uint256 lanes;
+    }
+
+    /// @notice Whether this is the cheaper way to score, as long as every sample was labelled by all
+    /// voters or by none. It goes through every class, however few labels it has.
+    function isCheaper(uint256 members, bool leagues, uint256 classes)
+        internal
+        pure
+        returns (bool)
+    {
+        return (leagues ? (members + 1) / 2 : members) <= BYTE && classes <= 24;
+    }
+
+    /// @notice Find the winners and the matches.
+    function tally(Poll memory poll, uint256 groups) internal pure {
+        unchecked {
+            uint256 most = poll.inLeague[poll.inLeague[1] > poll.inLeague[0] ? 1 : 0];
+            Desk memory desk;
+            desk.masks = BitPlanes.allocate(poll.voters);
+            desk.planes = most <= NIBBLE ? 4 : 6;
+            desk.votes = BitPlanes.allocate(2 * PLANES);
+            desk.sum = BitPlanes.allocate(PLANES);
+            desk.best = BitPlanes.allocate(PLANES);
+            desk.lanes = BitPlanes.allocate(PLANES);
+            for (uint256 group; group < groups; ++group) {
+                Polls.read(poll, group);
+                _tally(poll, desk);
+                Polls.writeWinners(poll, group);
+            }
+        }
+    }
+
+    /// @dev Go through the classes of one group.
+    function _tally(Poll memory poll, Desk memory desk) private pure {
+        unchecked {
+            uint256 matches = poll.matches;
+            uint256 greater = poll.greater;
+            uint256 end = greater + poll.classes * WORD;
+            uint256 best = desk.best;
+            for (uint256 p; p < PLANES; ++p) {
+                BitPlanes.store(best + p * WORD, 0);
+            }
+            for (uint256 quad; greater < end; ++quad) {
+                uint256 upper = Polls.uppersOf(poll, quad);
+                uint256 lower = poll.ballots;
+                for (uint256 four = greater + 4 * WORD; greater < four && greater < end;) {
+                    _countVotes(poll, desk, lower, upper);
+                    BitPlanes.store(greater, _takeGreater(desk.votes, desk.planes, desk.sum, best));
+                    _match(poll, desk, matches);
+                    matches += poll.voters * WORD;
+                    greater += WORD;
+                    lower += WORD;
+                }
+            }
+            for (uint256 p; p < PLANES; ++p) {
+                uint256 plane = BitPlanes.load(best + p * WORD);
+                if (plane > 0) poll.majorityVotes += LibBit.popCount(plane) << (PLANES - 1 - p);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------- majority
+
+    /// @dev Who votes for a class, and how many in either league.
+    function _countVotes(Poll memory poll, Desk memory desk, uint256 lower, uint256 upper)
+        private
+        pure
+    {
+        unchecked {
+            uint256 mask = desk.masks;
+            uint256 votes = desk.votes;
+            for (uint256 league; league < 2; ++league) {
+                uint256 left = poll.inLeague[league];
+                uint256 n = left < NIBBLE ? left : NIBBLE;
+                _sum(lower, upper, mask, n, votes);
+                while (left > n) {
+                    lower += n * Polls.BALLOT;
+                    upper += n * Polls.BALLOT;
+                    mask += n * WORD;
+                    left -= n;
+                    if (left < n) n = left;
+                    _sum(lower, upper, mask, n, desk.sum);
+                    _increase(votes, desk.sum);
+                }
+                lower += n * Polls.BALLOT;
+                upper += n * Polls.BALLOT;
+                mask += n * WORD;
+                votes += PLANES * WORD;
+            }
+        }
+    }
+
+    /// @dev AND words of two ballots, keep the results as masks, and add them up: in how many masks
+    /// has each sample its bit?
+    /// @param a pointer to the first of n words, 416 bytes apart
+    /// @param b the same
+    /// @param mask pointer to the first mask
+    /// @param n at most 15
+    /// @param into pointer to the number's planes
+    function _sum(uint256 a, uint256 b, uint256 mask, uint256 n, uint256 into) private pure {
+        assembly ("memory-safe") {
+            let ones := 0
+            let twos := 0
+            let fours := 0
+            let eights := 0
+            let end := add(mask, shl(5, n))
+            if and(n, 1) {
+                ones := and(mload(a), mload(b))
+                mstore(mask, ones)
+                a := add(a, 416)
+                b := add(b, 416)
+                mask := add(mask, 32)
+            }
+            if and(n, 2) {
+                let x := and(mload(a), mload(b))
+                mstore(mask, x)
+                let y := and(mload(add(a, 416)), mload(add(b, 416)))
+                mstore(add(mask, 32), y)
+                let u := xor(ones, x)
+                twos := xor(x, and(u, xor(x, y)))
+                ones := xor(u, y)
+                a := add(a, 832)
+                b := add(b, 832)
+                mask := add(mask, 64)
+            }
+            for {} lt(mask, end) {} {
+                let s
+                {
+                    let x := and(mload(a), mload(b))
+                    mstore(mask, x)
+                    let y := and(mload(add(a, 416)), mload(add(b, 416)))
+                    mstore(add(mask, 32), y)
+                    let u := xor(ones, x)
+                    s := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
+                }
+                let t
+                {
+                    let x := and(mload(add(a, 832)), mload(add(b, 832)))
+                    mstore(add(mask, 64), x)
+                    let y := and(mload(add(a, 1248)), mload(add(b, 1248)))
+                    mstore(add(mask, 96), y)
+                    let u := xor(ones, x)
+                    t := xor(x, and(u, xor(x, y)))
+                    ones := xor(u, y)
+                }
+                {
+                    let u := xor(twos, s)
+                    s := xor(s, and(u, xor(s, t)))
+                    twos := xor(u, t)
+                }
+                eights := xor(eights, and(fours, s))
+                fours := xor(fours, s)
+                a := add(a, 1664)
+                b := add(b, 1664)
+                mask := add(mask, 128)
+            }
+            mstore(add(into, 64), 0)
+            mstore(add(into, 96), 0)
+            mstore(add(into, 128), eights)
+            mstore(add(into, 160), fours)
+            mstore(add(into, 192), twos)
+            mstore(add(into, 224), ones)
+        }
+    }
+
+    /// @dev votes += addend, which has four planes.
+    function _increase(uint256 votes, uint256 addend) private pure {
+        assembly ("memory-safe") {
+            let carry := 0
+            let at := 224
+            for {} gt(at, 96) { at := sub(at, 32) } {
+                let x := mload(add(votes, at))
+                let u := xor(x, mload(add(addend, at)))
+                mstore(add(votes, at), xor(u, carry))
+                carry := xor(x, and(u, xor(x, carry)))
+            }
+            for {} carry { at := sub(at, 32) } {
+                let x := mload(add(votes, at))
+                mstore(add(votes, at), xor(x, carry))
+                carry := and(x, carry)
+            }
+        }
+    }
+
+    /// @dev Where the sum of two numbers is greater than the best, it becomes the best.
+    /// @param a pointer to the first number's planes; the second's follow
+    /// @param planes how many of either are in use
+    /// @return greater the samples where it was greater
+    function _takeGreater(uint256 a, uint256 planes, uint256 sum, uint256 best)
+        private
+        pure
+        returns (uint256 greater)
+    {
+        assembly ("memory-safe") {
+            let at := 224
+            let end := sub(at, shl(5, planes))
+            let carry := 0
+            // from the lowest plane up, the highest that differs decides
+            for {} gt(at, end) { at := sub(at, 32) } {
+                let y := mload(add(a, at))
+                let u := xor(mload(add(add(a, 256), at)), y)
+                let s := xor(u, carry)
+                carry := xor(y, and(u, xor(y, carry)))
+                mstore(add(sum, at), s)
+                greater := xor(greater, and(xor(s, mload(add(best, at))), xor(greater, s)))
+            }
+            mstore(add(sum, at), carry)
+            greater := xor(greater, and(xor(carry, mload(add(best, at))), xor(greater, carry)))
+            if greater {
+                for {} lt(at, 256) { at := add(at, 32) } {
+                    let to := add(best, at)
+                    let old := mload(to)
+                    mstore(to, xor(old, and(greater, xor(old, mload(add(sum, at))))))
+                }
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------- matches
+
+    /// @dev Add every voter's matches with its peers in the class at hand.
+    /// @param matches pointer to the first voter's
+    function _match(Poll memory poll, Desk memory desk, uint256 matches) private pure {
+        unchecked {
+            uint256 masks = desk.masks;
+            uint256 votes = desk.votes;
+            uint256 middle = masks + poll.inLeague[0] * WORD;
+            if (poll.leagues) {
+                _matchWith(desk, votes + PLANES * WORD, masks, middle, matches);
+                matches += middle - masks;
+                masks += poll.voters * WORD;
+                _matchWith(desk, votes, middle, masks, matches);
+            } else {
+                _leaveOwn(votes);
+                _matchWith(desk, votes, masks, middle, matches);
+            }
+        }
+    }
+
+    /// @dev Without leagues a voter's own vote is among those counted: votes −= 1 where it is not 0.
+    function _leaveOwn(uint256 votes) private pure {
+        assembly ("memory-safe") {
+            let borrow := 0
+            for { let at := 224 } at { at := sub(at, 32) } {
+                borrow := or(borrow, mload(add(votes, at)))
+            }
+            for { let at := 224 } at { at := sub(at, 32) } {
+                let x := mload(add(votes, at))
+                mstore(add(votes, at), xor(x, borrow))
+                borrow := and(borrow, not(x))
+            }
+        }
+    }
+
+    /// @param votes the peers'
+    /// @param mask pointer to the first voter's mask
+    /// @param end behind the last one's
+    /// @param matches pointer to the first voter's sum
+    function _matchWith(
+        Desk memory desk,
+        uint256 votes,
+        uint256 mask,
+        uint256 end,
+        uint256 matches
+    ) private pure {
+        unchecked {
+            uint256 lanes = desk.lanes;
+            if (desk.planes == 4) {
+                _transposeFour(votes + 4 * WORD, lanes);
+                _matchInNibbles(lanes, mask, end, matches);
+            } else {
+                Lanes.transpose(votes, lanes, 1);
+                _matchInBytes(lanes, mask, end, matches);
+            }
+        }
+    }
+
+    /// @dev Four planes, highest first, become words of nibbles: word k has every fourth sample,
+    /// beginning with the k-th.
+    function _transposeFour(uint256 planes, uint256 lanes) private pure {
+        assembly ("memory-safe") {
+            let a := mload(planes)
+            let b := mload(add(planes, 32))
+            let c := mload(add(planes, 64))
+            let d := mload(add(planes, 96))
+            let right := div(not(mload(0x60)), 5)
+            let t := and(xor(a, shr(2, c)), right)
+            a := xor(a, t)
+            c := xor(c, shl(2, t))
+            t := and(xor(b, shr(2, d)), right)
+            b := xor(b, t)
+            d := xor(d, shl(2, t))
+            right := div(not(mload(0x60)), 3)
+            t := and(xor(a, shr(1, b)), right)
+            mstore(lanes, xor(a, t))
+            mstore(add(lanes, 32), xor(b, shl(1, t)))
+            t := and(xor(c, shr(1, d)), right)
+            mstore(add(lanes, 64), xor(c, t))
+            mstore(add(lanes, 96), xor(d, shl(1, t)))
+        }
+    }
+
+    /// @dev A voter's bits of the mask become lanes of ones, which let through its peers' votes. The
+    /// upper of two lanes counts sixteen times as much in their byte, so 15/16 of it are taken away.
+    function _matchInNibbles(uint256 lanes, uint256 mask, uint256 end, uint256 matches)
+        private
+        pure
+    {
+        assembly ("memory-safe") {
+            let a := mload(lanes)
+            let b := mload(add(lanes, 32))
+            let c := mload(add(lanes, 64))
+            let d := mload(add(lanes, 96))
+            let unit := div(not(mload(0x60)), 15)
+            let low := div(not(mload(0x60)), 17)
+            for {} lt(mask, end) { mask := add(mask, 32) } {
+                let own := mload(mask)
+                let sum := and(mul(and(own, unit), 15), d)
+                let upper := and(shr(4, sum), low)
+                {
+                    let x := and(mul(and(shr(1, own), unit), 15), c)
+                    upper := add(upper, and(shr(4, x), low))
+                    sum := add(sum, x)
+                }
+                {
+                    let x := and(mul(and(shr(2, own), unit), 15), b)
+                    upper := add(upper, and(shr(4, x), low))
+                    sum := add(sum, x)
+                }
+                {
+                    let x := and(mul(and(shr(3, own), unit), 15), a)
+                    upper := add(upper, and(shr(4, x), low))
+                    sum := add(sum, x)
+                }
+                sum := sub(sum, mul(15, upper))
+                sum := and(add(sum, shr(8, sum)), div(not(mload(0x60)), 257))
+                mstore(matches, add(mload(matches), mod(sum, 0xffff)))
+                matches := add(matches, 32)
+            }
+        }
+    }
+
+    /// @dev The same with bytes.
+    function _matchInBytes(uint256 lanes, uint256 mask, uint256 end, uint256 matches) private pure {
+        assembly ("memory-safe") {
+            let unit := div(not(mload(0x60)), 255)
+            for {} lt(mask, end) { mask := add(mask, 32) } {
+                let own := mload(mask)
+                let sum := and(mul(and(own, unit), 255), mload(add(lanes, 224)))
+                sum := add(sum, and(mul(and(shr(1, own), unit), 255), mload(add(lanes, 192))))
+                sum := add(sum, and(mul(and(shr(2, own), unit), 255), mload(add(lanes, 160))))
+                sum := add(sum, and(mul(and(shr(3, own), unit), 255), mload(add(lanes, 128))))
+                let more := and(mul(and(shr(4, own), unit), 255), mload(add(lanes, 96)))
+                more := add(more, and(mul(and(shr(5, own), unit), 255), mload(add(lanes, 64))))
+                more := add(more, and(mul(and(shr(6, own), unit), 255), mload(add(lanes, 32))))
+                more := add(more, and(mul(and(shr(7, own), unit), 255), mload(lanes)))
+                let even := div(not(mload(0x60)), 257)
+                sum := add(and(sum, even), and(shr(8, sum), even))
+                more := add(and(more, even), and(shr(8, more), even))
+                mstore(matches, add(mload(matches), mod(add(sum, more), 0xffff)))
+                matches := add(matches, 32)
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {LibBit} from "solady/utils/LibBit.sol";
+import {BitPlanes} from "./BitPlanes.sol";
+import {PackedLabels} from "./PackedLabels.sol";
+import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+
+/// @dev One chunk in which every sample was labelled by all voters or by none. Voters are the members
+/// that revealed, league 0 first; without leagues all are in league 0.
+/// @param members the voters' places among the members
+/// @param sources per voter, a word: where its labels are in the calldata
+/// @param ballots per voter, a record of `Polls.BALLOT` bytes about the group at hand: per pair of label
+/// bits, lowest pair first, and value of the pair, a word with the samples that have the value
+/// there; and a word for what several pairs above the lowest have in common
+/// @param greater per class, filled up to fours, a word: where it had more votes than all before
+/// @param matches per class and voter, a word: Σ (peers' votes)
+/// @param winners the majority labels, as they travel
+/// @param majorityVotes votes for them
+struct Poll {
+    uint256 classes;
+    uint256 bits;
+    bool leagues;
+    uint256 voters;
+    uint256[2] inLeague;
+    uint256[] members;
+    uint256 sources;
+    uint256 ballots;
+    uint256 greater;
+    uint256 matches;
+    uint256[] winners;
+    uint256 majorityVotes;
+}
+
+/// @title The two ends of a poll
+/// @notice From labels, as they travel, to the samples that a voter gave to a class; and from matches
+/// to scores.
+library Polls {
+    uint256 private constant WORD = BitPlanes.WORD;
+    /// @notice Bytes of a ballot: up to three pairs of label bits.
+    uint256 internal constant BALLOT = 416;
+    uint256 internal constant MOST_CLASSES = 63;
+
+    // ----------------------------------------------------------------------------- the question
+
+    /// @notice Whether every sample was labelled by all voters or by none.
+    /// @return isUniform whether that is so
+    /// @return labelled if so, how many by all
+    function compareLabelled(bytes[] calldata labels, uint256 groups, uint256 bits)
+        internal
+        pure
+        returns (bool isUniform, uint256 labelled)
+    {
+        unchecked {
+            uint256 sources = BitPlanes.allocate(labels.length);
+            uint256 end = sources;
+            for (uint256 i; i < labels.length; ++i) {
+                if (labels[i].length == 0) continue;
+                BitPlanes.store(end, _sourceOf(labels[i]));
+                end += WORD;
+            }
+            if (sources == end) return (true, 0);
+            uint256 size = bits * WORD;
+            for (uint256 offset; offset < groups * size; offset += size) {
+                (uint256 abstained, uint256 differ) = _abstainedIn(sources, end, offset, bits);
+                if (differ != 0) return (false, 0);
+                labelled += abstained == 0 ? 256 : LibBit.popCount(~abstained);
+            }
+            return (true, labelled);
+        }
+    }
+
+    /// @param offset of the group in the labels
+    /// @return abstained the samples of a group that the last voter did not label
+    /// @return differ those where another one did what this did not
+    function _abstainedIn(uint256 sources, uint256 end, uint256 offset, uint256 bits)
+        private
+        pure
+        returns (uint256 abstained, uint256 differ)
+    {
+        assembly ("memory-safe") {
+            // two planes and, where there are more, up to four at once: some may be the same
+            let last := add(offset, shl(5, sub(bits, 1)))
+            let third := add(offset, 64)
+            if gt(third, last) { third := last }
+            for { let any := 0 } lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let own := add(source, offset)
+                let all :=
+                    and(
+                        and(calldataload(own), calldataload(add(own, 32))),
+                        and(calldataload(add(source, third)), calldataload(add(source, last)))
+                    )
+                if gt(bits, 4) {
+                    for { let at := add(offset, 96) } lt(at, last) { at := add(at, 32) } {
+                        all := and(all, calldataload(add(source, at)))
+                    }
+                }
+                differ := or(differ, and(any, xor(abstained, all)))
+                any := not(0)
+                abstained := all
+            }
+        }
+    }
+
+    function _sourceOf(bytes calldata labels) private pure returns (uint256 source) {
+        assembly ("memory-safe") {
+            source := labels.offset
+        }
+    }
+
+    /// @dev The members that revealed, league 0 first.
+    function _voters(bytes[] calldata labels, bool leagues)
+        private
+        pure
+        returns (uint256[] memory members)
+    {
+        unchecked {
+            uint256 n;
+            for (uint256 i; i < labels.length; ++i) {
+                if (labels[i].length > 0) ++n;
+            }
+            members = new uint256[](n);
+            uint256 v;
+            for (uint256 league; league < 2; ++league) {
+                for (uint256 i; i < labels.length; ++i) {
+                    if (labels[i].length > 0 && (leagues ? i % 2 : 0) == league) members[v++] = i;
+                }
+            }
+        }
+    }
+
+    function create(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        internal
+        pure
+        returns (Poll memory poll)
+    {
+        unchecked {
+            uint256[] memory members = _voters(labels, chunk.leagues);
+            uint256 n = members.length;
+            poll.members = members;
+            poll.classes = chunk.classes;
+            poll.bits = PackedLabels.labelBits(chunk.classes);
+            poll.leagues = chunk.leagues;
+            poll.voters = n;
+            poll.sources = BitPlanes.allocate(n);
+            poll.ballots = BitPlanes.allocate((n < BitPlanes.SEATS ? BitPlanes.SEATS : n) * BALLOT / WORD);
+            for (uint256 v; v < n; ++v) {
+                ++poll.inLeague[chunk.leagues ? members[v] % 2 : 0];
+                BitPlanes.store(poll.sources + v * WORD, _sourceOf(labels[members[v]]));
+                // where labels have one pair of bits only, this stands for the pairs above
+                BitPlanes.store(poll.ballots + v * BALLOT + 4 * WORD, type(uint256).max);
+            }
+            poll.greater = BitPlanes.allocate((chunk.classes + 3) / 4 * 4);
+            poll.matches = BitPlanes.allocate(chunk.classes * n);
+            poll.winners = new uint256[](groups * poll.bits);
+        }
+    }
+
+    // ------------------------------------------------------------------------------- ballots
+
+    /// @notice Fill in everybody's ballot for a group. An odd number's top bit stands alone: as both
+    /// bits of a pair it makes 0 or 3.
+    function read(Poll memory poll, uint256 group) internal pure {
+        unchecked {
+            uint256 bit = poll.bits;
+            uint256 offset = group * bit * WORD;
+            uint256 ballot = poll.ballots;
+            uint256 sources = poll.sources;
+            uint256 end = sources + poll.voters * WORD;
+            if (bit > 2) {
+                uint256 low = offset + (bit - 1) * WORD;
+                _readTwoPairs(sources, end, low, bit == 3 ? low - 2 * WORD : low - 3 * WORD, ballot);
+                ballot += 8 * WORD;
+                bit = bit == 3 ? 0 : bit - 4;
+            }
+            if (bit > 0) {
+                uint256 low = offset + (bit - 1) * WORD;
+                _readPair(sources, end, low, bit == 1 ? low : low - WORD, ballot);
+            }
+        }
+    }
+
+    /// @dev One pair of planes of every voter, at offsets `low` and `high`.
+    function _readPair(uint256 sources, uint256 end, uint256 low, uint256 high, uint256 ballot)
+        private
+        pure
+    {
+        assembly ("memory-safe") {
+            for {} lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let a := calldataload(add(source, low))
+                let b := calldataload(add(source, high))
+                let both := and(a, b)
+                mstore(ballot, not(or(a, b)))
+                mstore(add(ballot, 32), xor(a, both))
+                mstore(add(ballot, 64), xor(b, both))
+                mstore(add(ballot, 96), both)
+                ballot := add(ballot, BALLOT)
+            }
+        }
+    }
+
+    /// @dev The lowest two pairs, which most labels have, in one go.
+    /// @param low offset of the lowest plane; the others are before it
+    /// @param last offset of the fourth, or again of the third if it is the last
+    function _readTwoPairs(uint256 sources, uint256 end, uint256 low, uint256 last, uint256 ballot)
+        private
+        pure
+    {
+        assembly ("memory-safe") {
+            for {} lt(sources, end) { sources := add(sources, 32) } {
+                let source := mload(sources)
+                let b := calldataload(add(source, last))
+                source := add(source, low)
+                let a := calldataload(sub(source, 64))
+                let both := and(a, b)
+                mstore(add(ballot, 128), not(or(a, b)))
+                mstore(add(ballot, 160), xor(a, both))
+                mstore(add(ballot, 192), xor(b, both))
+                mstore(add(ballot, 224), both)
+                a := calldataload(source)
+                b := calldataload(sub(source, 32))
+                both := and(a, b)
+                mstore(ballot, not(or(a, b)))
+                mstore(add(ballot, 32), xor(a, both))
+                mstore(add(ballot, 64), xor(b, both))
+                mstore(add(ballot, 96), both)
+                ballot := add(ballot, BALLOT)
+            }
+        }
+    }
+
+    /// @notice A voter's samples of a class are those in both of two words of its ballot: it has the
+    /// class's value in the lowest pair of bits, and its values in all pairs above.
+    /// @param quad four classes that differ in the lowest pair only
+    /// @return pointer to the first ballot's word for the pairs above
+    function uppersOf(Poll memory poll, uint256 quad) internal pure returns (uint256) {
+        unchecked {
+            uint256 upper = poll.ballots + 4 * WORD;
+            if (poll.bits == 2) return upper;
+            if (poll.bits <= 4) return upper + _valueOf(quad, poll.bits - 2) * WORD;
+            uint256 top = upper + (4 + _valueOf(quad >> 2, poll.bits - 4)) * WORD;
+            uint256 end = upper + poll.voters * BALLOT;
+            uint256 both = upper + 8 * WORD;
+            upper += (quad & 3) * WORD;
+            assembly ("memory-safe") {
+                for { let into := both } lt(into, end) { into := add(into, BALLOT) } {
+                    mstore(into, and(mload(upper), mload(top)))
+                    upper := add(upper, BALLOT)
+                    top := add(top, BALLOT)
+                }
+            }
+            return both;
+        }
+    }
+
+    /// @dev The value of the pair of bits, if it is one; a bit that stands alone makes 0 or 3.
+    function _valueOf(uint256 pair, uint256 bits) private pure returns (uint256) {
+        unchecked {
+            return bits == 1 ? 3 * pair : pair;
+        }
+    }
+
+    // ------------------------------------------------------------------------------- majority
+
+    /// @notice The last class that was greater than all before it, as labels travel.
+    function writeWinners(Poll memory poll, uint256 group) internal pure {
+        unchecked {
+            uint256 into = BitPlanes.pointerTo(poll.winners) + group * poll.bits * WORD;
+            uint256 last = into + poll.bits * WORD;
+            uint256 first = poll.greater;
+            uint256 end = first + (poll.classes + 3) / 4 * 128;
+            assembly ("memory-safe") {
+                // leave every sample to the last class that has it; four classes at a time share
+                // all but the lowest two bits
+                let open := not(0)
+                let plane0 := 0
+                let plane1 := 0
+                for { let quad := shr(7, sub(end, first)) } quad {} {
+                    quad := sub(quad, 1)
+                    let any
+                    {
+                        let from := add(first, shl(7, quad))
+                        let word := and(mload(add(from, 96)), open)
+                        open := xor(open, word)
+                        any := word
+                        plane0 := or(plane0, word)
+                        word := and(mload(add(from, 64)), open)
+                        open := xor(open, word)
+                        any := or(any, word)
+                        plane1 := or(plane1, any)
+                        word := and(mload(add(from, 32)), open)
+                        open := xor(open, word)
+                        plane0 := or(plane0, word)
+                        any := or(any, word)
+                        word := and(mload(from), open)
+                        open := xor(open, word)
+                        any := or(any, word)
+                    }
+                    if and(quad, 1) {
+                        let to := sub(last, 96)
+                        mstore(to, or(mload(to), any))
+                    }
+                    let to := sub(last, 128)
+                    for { let left := shr(1, quad) } left { left := shr(1, left) } {
+                        if and(left, 1) { mstore(to, or(mload(to), any)) }
+                        to := sub(to, 32)
+                    }
+                }
+                // nobody voted: ABSTAIN
+                for { let to := into } lt(to, sub(last, 64)) { to := add(to, 32) } {
+                    mstore(to, or(mload(to), open))
+                }
+                mstore(sub(last, 64), or(plane1, open))
+                mstore(sub(last, 32), or(plane0, open))
+            }
+        }
+    }
+
+    // -------------------------------------------------------------------------------- outcome
+
+    /// @notice What came out; see `PeerTruthSerum.score`.
+    /// @param members how many there are
+    /// @param labelled how many samples were labelled
+    function close(
+        Poll memory poll,
+        uint256 members,
+        uint256 labelled,
+        PeerTruthSerum.Chunk memory chunk
+    ) internal pure returns (PeerTruthSerum.Outcome memory outcome) {
+        unchecked {
+            outcome.majorityVotes = poll.majorityVotes;
+            outcome.votes = labelled * poll.voters;
+            outcome.globalLabels = BitPlanes.toBytes(poll.winners);
+            outcome.scores = new int256[](members);
+            for (uint256 v; v < poll.voters; ++v) {
+                uint256 member = poll.members[v];
+                uint256 league = poll.leagues ? member % 2 : 0;
+                uint256 peers = poll.leagues ? poll.inLeague[1 - league] : poll.voters - 1;
+                if (peers == 0) continue;
+                uint256 earned = _earned(
+                    poll.matches + v * WORD,
+                    poll.voters * WORD,
+                    PeerTruthSerum.WEIGHT_ONE / peers,
+                    chunk.peerCounts[poll.leagues ? league : member]
+                );
+                outcome.scores[member] = int256(earned) - int256(chunk.penaltyWad * labelled);
+            }
+        }
+    }
+
+    /// @dev Σ_x ⌊1e18 · A[x] · T / (720720 · g[x])⌋.
+    /// @param sums pointer to the voter's word of the first class
+    /// @param step bytes to that of the next
+    /// @param unit what the words count
+    /// @param counts per class, g
+    function _earned(uint256 sums, uint256 step, uint256 unit, uint256[] memory counts)
+        private
+        pure
+        returns (uint256 earned)
+    {
+        uint256 weightOne = PeerTruthSerum.WEIGHT_ONE;
+        uint256 wad = PeerTruthSerum.WAD;
+        assembly ("memory-safe") {
+            let end := add(counts, shl(5, add(mload(counts), 1)))
+            let total := 0
+            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
+                total := add(total, mload(at))
+            }
+            total := mul(mul(total, wad), unit)
+            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
+                // nothing found is also where no peer ever gave the label, and x / 0 is 0
+                earned := add(earned, div(mul(mload(sums), total), mul(weightOne, mload(at))))
+                sums := add(sums, step)
+            }
+        }
+    }
+}
