@@ -14,22 +14,20 @@ import {Poll, Polls} from "./Poll.sol";
 library MaskedVotes {
     uint256 private constant WORD = BitPlanes.WORD;
     uint256 private constant PLANES = 8;
+    uint256 private constant NUMBER = 256;
     /// @dev So many votes fit the lanes of `_matchInNibbles` and of `_matchInBytes`.
     uint256 private constant NIBBLE = 15;
     uint256 private constant BYTE = 63;
 
     /// @param masks per voter, a word: the samples to which it gave the class at hand
-    /// @param planes how many of a league's votes are in use: four, or six
-    /// @param votes two numbers of eight planes, highest first: the leagues' votes for the class at hand
-    /// @param sum one such number: the most votes for a class that anything was compared with last
-    /// @param best one such number: the most votes for a class so far
+    /// @param planes how many of a number's planes a league's votes may need: four, or six
+    /// @param numbers four numbers of eight planes, highest first, one behind the other: the votes of
+    /// either league for the class at hand, their sum, and the most votes for a class so far
     /// @param lanes a league's votes, a lane for each sample: four words of nibbles or eight of bytes
     struct Desk {
         uint256 masks;
         uint256 planes;
-        uint256 votes;
-        uint256 sum;
-        uint256 best;
+        uint256 numbers;
         uint256 lanes;
     }
 
@@ -50,9 +48,7 @@ library MaskedVotes {
             Desk memory desk;
             desk.masks = BitPlanes.allocate(poll.voters);
             desk.planes = most <= NIBBLE ? 4 : 6;
-            desk.votes = BitPlanes.allocate(2 * PLANES);
-            desk.sum = BitPlanes.allocate(PLANES);
-            desk.best = BitPlanes.allocate(PLANES);
+            desk.numbers = BitPlanes.allocate(4 * PLANES);
             desk.lanes = BitPlanes.allocate(PLANES);
             for (uint256 group; group < groups; ++group) {
                 Polls.read(poll, group);
@@ -68,7 +64,7 @@ library MaskedVotes {
             uint256 matches = poll.matches;
             uint256 greater = poll.greater;
             uint256 end = greater + poll.classes * WORD;
-            uint256 best = desk.best;
+            uint256 best = desk.numbers + 3 * NUMBER;
             for (uint256 p; p < PLANES; ++p) {
                 BitPlanes.store(best + p * WORD, 0);
             }
@@ -77,7 +73,7 @@ library MaskedVotes {
                 uint256 lower = poll.ballots;
                 for (uint256 four = greater + 4 * WORD; greater < four && greater < end;) {
                     _countVotes(poll, desk, lower, upper);
-                    BitPlanes.store(greater, _takeGreater(desk.votes, desk.planes, desk.sum, best));
+                    BitPlanes.store(greater, _takeGreater(desk.numbers, desk.planes));
                     _match(poll, desk, matches);
                     matches += poll.voters * WORD;
                     greater += WORD;
@@ -100,7 +96,8 @@ library MaskedVotes {
     {
         unchecked {
             uint256 mask = desk.masks;
-            uint256 votes = desk.votes;
+            uint256 votes = desk.numbers;
+            uint256 sum = votes + 2 * NUMBER;
             for (uint256 league; league < 2; ++league) {
                 uint256 left = poll.inLeague[league];
                 uint256 n = left < NIBBLE ? left : NIBBLE;
@@ -111,13 +108,13 @@ library MaskedVotes {
                     mask += n * WORD;
                     left -= n;
                     if (left < n) n = left;
-                    _sum(lower, upper, mask, n, desk.sum);
-                    _increase(votes, desk.sum);
+                    _sum(lower, upper, mask, n, sum);
+                    _increase(votes, sum);
                 }
                 lower += n * Polls.BALLOT;
                 upper += n * Polls.BALLOT;
                 mask += n * WORD;
-                votes += PLANES * WORD;
+                votes += NUMBER;
             }
         }
     }
@@ -215,35 +212,29 @@ library MaskedVotes {
         }
     }
 
-    /// @dev Where the sum of two numbers is greater than the best, it becomes the best.
-    /// @param a pointer to the first number's planes; the second's follow
-    /// @param planes how many of either are in use
+    /// @dev Where the sum of the votes of both leagues is greater than the best, it becomes the best.
     /// @return greater the samples where it was greater
-    function _takeGreater(uint256 a, uint256 planes, uint256 sum, uint256 best)
-        private
-        pure
-        returns (uint256 greater)
-    {
+    function _takeGreater(uint256 numbers, uint256 planes) private pure returns (uint256 greater) {
         assembly ("memory-safe") {
-            let at := 224
+            let at := add(numbers, 224)
             let end := sub(at, shl(5, planes))
             let carry := 0
             // from the lowest plane up, the highest that differs decides
             for {} gt(at, end) { at := sub(at, 32) } {
-                let y := mload(add(a, at))
-                let u := xor(mload(add(add(a, 256), at)), y)
+                let y := mload(add(at, 256))
+                let u := xor(mload(at), y)
                 let s := xor(u, carry)
+                mstore(add(at, 512), s)
+                greater := xor(greater, and(xor(s, mload(add(at, 768))), xor(greater, s)))
                 carry := xor(y, and(u, xor(y, carry)))
-                mstore(add(sum, at), s)
-                greater := xor(greater, and(xor(s, mload(add(best, at))), xor(greater, s)))
             }
-            mstore(add(sum, at), carry)
-            greater := xor(greater, and(xor(carry, mload(add(best, at))), xor(greater, carry)))
+            mstore(add(at, 512), carry)
+            greater := xor(greater, and(xor(carry, mload(add(at, 768))), xor(greater, carry)))
             if greater {
-                for {} lt(at, 256) { at := add(at, 32) } {
-                    let to := add(best, at)
-                    let old := mload(to)
-                    mstore(to, xor(old, and(greater, xor(old, mload(add(sum, at))))))
+                for { end := add(numbers, 256) } lt(at, end) { at := add(at, 32) } {
+                    let old := mload(add(at, 768))
+                    let change := and(greater, xor(old, mload(add(at, 512))))
+                    mstore(add(at, 768), xor(old, change))
                 }
             }
         }
@@ -256,10 +247,10 @@ library MaskedVotes {
     function _match(Poll memory poll, Desk memory desk, uint256 matches) private pure {
         unchecked {
             uint256 masks = desk.masks;
-            uint256 votes = desk.votes;
+            uint256 votes = desk.numbers;
             uint256 middle = masks + poll.inLeague[0] * WORD;
             if (poll.leagues) {
-                _matchWith(desk, votes + PLANES * WORD, masks, middle, matches);
+                _matchWith(desk, votes + NUMBER, masks, middle, matches);
                 matches += middle - masks;
                 masks += poll.voters * WORD;
                 _matchWith(desk, votes, middle, masks, matches);
@@ -346,6 +337,7 @@ library MaskedVotes {
             let d := mload(add(lanes, 96))
             let unit := div(not(mload(0x60)), 15)
             let low := div(not(mload(0x60)), 17)
+            mstore(0x00, div(not(mload(0x60)), 257)) // no room on the stack
             for {} lt(mask, end) { mask := add(mask, 32) } {
                 let own := mload(mask)
                 let sum := and(mul(and(own, unit), 15), d)
@@ -366,7 +358,7 @@ library MaskedVotes {
                     sum := add(sum, x)
                 }
                 sum := sub(sum, mul(15, upper))
-                sum := and(add(sum, shr(8, sum)), div(not(mload(0x60)), 257))
+                sum := and(add(sum, shr(8, sum)), mload(0x00))
                 mstore(matches, add(mload(matches), mod(sum, 0xffff)))
                 matches := add(matches, 32)
             }
