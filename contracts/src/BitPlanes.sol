@@ -47,7 +47,7 @@ library BitPlanes {
 
     /// @notice AND words of a with words of b, keep the results as masks, and add them up: in how
     /// many masks has each sample its bit? Where the number is greater than the best, it becomes that.
-    /// @param a pointer to the first of ten words, 416 bytes apart
+    /// @param a pointer to the first of ten words, a ballot apart
     /// @param b the same
     /// @param mask pointer into the row of the first mask
     /// @param best pointer into the row of the lowest of four planes
@@ -64,9 +64,9 @@ library BitPlanes {
             let s2
             let s3
             {
-                let x := and(mload(add(a, 416)), mload(add(b, 416)))
+                let x := and(mload(add(a, 256)), mload(add(b, 256)))
                 mstore(add(mask, 256), x)
-                let y := and(mload(add(a, 832)), mload(add(b, 832)))
+                let y := and(mload(add(a, 512)), mload(add(b, 512)))
                 mstore(add(mask, 512), y)
                 let u := xor(s0, x)
                 s1 := xor(x, and(u, xor(x, y)))
@@ -74,9 +74,9 @@ library BitPlanes {
             }
             let c
             {
-                let x := and(mload(add(a, 1248)), mload(add(b, 1248)))
+                let x := and(mload(add(a, 768)), mload(add(b, 768)))
                 mstore(add(mask, 768), x)
-                let y := and(mload(add(a, 1664)), mload(add(b, 1664)))
+                let y := and(mload(add(a, 1024)), mload(add(b, 1024)))
                 mstore(add(mask, 1024), y)
                 let u := xor(s0, x)
                 c := xor(x, and(u, xor(x, y)))
@@ -84,9 +84,9 @@ library BitPlanes {
             }
             let d
             {
-                let x := and(mload(add(a, 2080)), mload(add(b, 2080)))
+                let x := and(mload(add(a, 1280)), mload(add(b, 1280)))
                 mstore(add(mask, 1280), x)
-                let y := and(mload(add(a, 2496)), mload(add(b, 2496)))
+                let y := and(mload(add(a, 1536)), mload(add(b, 1536)))
                 mstore(add(mask, 1536), y)
                 let u := xor(s0, x)
                 d := xor(x, and(u, xor(x, y)))
@@ -98,16 +98,16 @@ library BitPlanes {
                 s1 := xor(u, d)
             }
             {
-                let x := and(mload(add(a, 2912)), mload(add(b, 2912)))
+                let x := and(mload(add(a, 1792)), mload(add(b, 1792)))
                 mstore(add(mask, 1792), x)
-                let y := and(mload(add(a, 3328)), mload(add(b, 3328)))
+                let y := and(mload(add(a, 2048)), mload(add(b, 2048)))
                 mstore(add(mask, 2048), y)
                 let u := xor(s0, x)
                 c := xor(x, and(u, xor(x, y)))
                 s0 := xor(u, y)
             }
             {
-                let x := and(mload(add(a, 3744)), mload(add(b, 3744)))
+                let x := and(mload(add(a, 2304)), mload(add(b, 2304)))
                 mstore(add(mask, 2304), x)
                 d := and(s0, x)
                 s0 := xor(s0, x)
@@ -135,7 +135,7 @@ library BitPlanes {
     }
 
     /// @notice The same for four masks each of some classes, one after the other.
-    /// @param a pointer to the first of four words, 416 bytes apart; the next class's are behind them
+    /// @param a pointer to the first of four words, a ballot apart; the next class's are behind them
     /// @param b the same, one for all
     /// @param mask pointer into the row of the first mask; every class has four rows
     /// @param best pointer into the row of the lowest of three planes
@@ -156,16 +156,16 @@ library BitPlanes {
                 {
                     let x := and(mload(a), mload(b))
                     mstore(mask, x)
-                    let y := and(mload(add(a, 416)), mload(add(b, 416)))
+                    let y := and(mload(add(a, 256)), mload(add(b, 256)))
                     mstore(add(mask, 256), y)
                     s1 := and(x, y)
                     s0 := xor(x, y)
                 }
                 let s2
                 {
-                    let x := and(mload(add(a, 832)), mload(add(b, 832)))
+                    let x := and(mload(add(a, 512)), mload(add(b, 512)))
                     mstore(add(mask, 512), x)
-                    let y := and(mload(add(a, 1248)), mload(add(b, 1248)))
+                    let y := and(mload(add(a, 768)), mload(add(b, 768)))
                     mstore(add(mask, 768), y)
                     let u := xor(s0, x)
                     x := xor(x, and(u, xor(x, y)))

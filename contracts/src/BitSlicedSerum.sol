@@ -65,11 +65,13 @@ library BitSlicedSerum {
             uint256 left = (bench.groups - bench.group + 7) / 8;
             if (left < bench.blocks) bench.blocks = left;
             bench.at = 0;
+            bool isFour = bench.seats == 4;
             for (uint256 b = bench.blocks; b > 0; --b) {
                 for (uint256 end = bench.at + ROW; bench.at < end; bench.at += WORD) {
                     if (bench.group < bench.groups) {
                         Polls.read(bench.poll, bench.group);
-                        _tally(bench);
+                        if (isFour) _tallyFour(bench);
+                        else _tallyTen(bench);
                         Polls.writeWinners(bench.poll, bench.group);
                         ++bench.group;
                     } else {
@@ -104,30 +106,49 @@ library BitSlicedSerum {
 
     /// @dev Who votes for each class in the group at hand, and where it has more votes than those
     /// before it.
-    function _tally(Bench memory bench) private pure {
+    function _tallyTen(Bench memory bench) private pure {
         unchecked {
             Poll memory poll = bench.poll;
-            bool isFour = bench.seats == 4;
             uint256 mask = bench.masks + bench.at;
             uint256 best = bench.best + bench.at;
             uint256 greater = poll.greater;
             uint256 end = greater + poll.classes * WORD;
-            _clearRows(best, 4);
+            BitPlanes.store(best, 0);
+            BitPlanes.store(best + ROW, 0);
+            BitPlanes.store(best + 2 * ROW, 0);
+            BitPlanes.store(best + 3 * ROW, 0);
             for (uint256 quad; greater < end; ++quad) {
                 uint256 upper = Polls.uppersOf(poll, quad);
                 uint256 lower = poll.ballots;
                 uint256 four = greater + 4 * WORD;
                 if (four > end) four = end;
-                if (isFour) {
-                    BitPlanes.takeGreatersOfFour(lower, upper, mask, best, greater, four);
-                    mask += (four - greater) / WORD * 4 * ROW;
-                    greater = four;
-                }
                 for (; greater < four; greater += WORD) {
                     BitPlanes.store(greater, BitPlanes.takeGreaterOfTen(lower, upper, mask, best));
                     lower += WORD;
                     mask += SEATS * ROW;
                 }
+            }
+        }
+    }
+
+    /// @dev The same for up to four voters.
+    function _tallyFour(Bench memory bench) private pure {
+        unchecked {
+            Poll memory poll = bench.poll;
+            uint256 mask = bench.masks + bench.at;
+            uint256 best = bench.best + bench.at;
+            uint256 greater = poll.greater;
+            uint256 end = greater + poll.classes * WORD;
+            BitPlanes.store(best, 0);
+            BitPlanes.store(best + ROW, 0);
+            BitPlanes.store(best + 2 * ROW, 0);
+            for (uint256 quad; greater < end; ++quad) {
+                uint256 upper = Polls.uppersOf(poll, quad);
+                uint256 four = greater + 4 * WORD;
+                if (four > end) four = end;
+                BitPlanes.takeGreatersOfFour(poll.ballots, upper, mask, best, greater, four);
+                mask += 16 * ROW;
+                greater = four;
             }
         }
     }

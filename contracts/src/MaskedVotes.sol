@@ -121,7 +121,7 @@ library MaskedVotes {
 
     /// @dev AND words of two ballots, keep the results as masks, and add them up: in how many masks
     /// has each sample its bit?
-    /// @param a pointer to the first of n words, 416 bytes apart
+    /// @param a pointer to the first of n words, a ballot apart
     /// @param b the same
     /// @param mask pointer to the first mask
     /// @param n at most 15
@@ -136,20 +136,20 @@ library MaskedVotes {
             if and(n, 1) {
                 ones := and(mload(a), mload(b))
                 mstore(mask, ones)
-                a := add(a, 416)
-                b := add(b, 416)
+                a := add(a, 256)
+                b := add(b, 256)
                 mask := add(mask, 32)
             }
             if and(n, 2) {
                 let x := and(mload(a), mload(b))
                 mstore(mask, x)
-                let y := and(mload(add(a, 416)), mload(add(b, 416)))
+                let y := and(mload(add(a, 256)), mload(add(b, 256)))
                 mstore(add(mask, 32), y)
                 let u := xor(ones, x)
                 twos := xor(x, and(u, xor(x, y)))
                 ones := xor(u, y)
-                a := add(a, 832)
-                b := add(b, 832)
+                a := add(a, 512)
+                b := add(b, 512)
                 mask := add(mask, 64)
             }
             for {} lt(mask, end) {} {
@@ -157,7 +157,7 @@ library MaskedVotes {
                 {
                     let x := and(mload(a), mload(b))
                     mstore(mask, x)
-                    let y := and(mload(add(a, 416)), mload(add(b, 416)))
+                    let y := and(mload(add(a, 256)), mload(add(b, 256)))
                     mstore(add(mask, 32), y)
                     let u := xor(ones, x)
                     s := xor(x, and(u, xor(x, y)))
@@ -165,9 +165,9 @@ library MaskedVotes {
                 }
                 let t
                 {
-                    let x := and(mload(add(a, 832)), mload(add(b, 832)))
+                    let x := and(mload(add(a, 512)), mload(add(b, 512)))
                     mstore(add(mask, 64), x)
-                    let y := and(mload(add(a, 1248)), mload(add(b, 1248)))
+                    let y := and(mload(add(a, 768)), mload(add(b, 768)))
                     mstore(add(mask, 96), y)
                     let u := xor(ones, x)
                     t := xor(x, and(u, xor(x, y)))
@@ -180,8 +180,8 @@ library MaskedVotes {
                 }
                 eights := xor(eights, and(fours, s))
                 fours := xor(fours, s)
-                a := add(a, 1664)
-                b := add(b, 1664)
+                a := add(a, 1024)
+                b := add(b, 1024)
                 mask := add(mask, 128)
             }
             mstore(add(into, 64), 0)

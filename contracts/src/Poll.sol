@@ -10,9 +10,10 @@ import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 /// that revealed, league 0 first; without leagues all are in league 0.
 /// @param members the voters' places among the members
 /// @param sources per voter, a word: where its labels are in the calldata
-/// @param ballots per voter, a record of `Polls.BALLOT` bytes about the group at hand: per pair of label
-/// bits, lowest pair first, and value of the pair, a word with the samples that have the value
-/// there; and a word for what several pairs above the lowest have in common
+/// @param ballots per voter, eight words about the group at hand: for either of the lowest two pairs of
+/// label bits, lowest first, and every value of the pair, the samples that have the value there
+/// @param tops the same for the third pair, if there is one, and a word in which the second and the
+/// third have the values of a class
 /// @param greater per class, filled up to fours, a word: where it had more votes than all before
 /// @param matches per class and voter, a word: Σ (peers' votes)
 /// @param winners the majority labels, as they travel
@@ -26,6 +27,7 @@ struct Poll {
     uint256[] members;
     uint256 sources;
     uint256 ballots;
+    uint256 tops;
     uint256 greater;
     uint256 matches;
     uint256[] winners;
@@ -37,8 +39,8 @@ struct Poll {
 /// to scores.
 library Polls {
     uint256 private constant WORD = BitPlanes.WORD;
-    /// @notice Bytes of a ballot: up to three pairs of label bits.
-    uint256 internal constant BALLOT = 416;
+    /// @notice Bytes of a ballot.
+    uint256 internal constant BALLOT = 256;
     uint256 internal constant MOST_CLASSES = 63;
 
     // ----------------------------------------------------------------------------- the question
@@ -144,7 +146,9 @@ library Polls {
             poll.leagues = chunk.leagues;
             poll.voters = n;
             poll.sources = BitPlanes.allocate(n);
-            poll.ballots = BitPlanes.allocate((n < BitPlanes.SEATS ? BitPlanes.SEATS : n) * BALLOT / WORD);
+            uint256 words = (n < BitPlanes.SEATS ? BitPlanes.SEATS : n) * BALLOT / WORD;
+            poll.ballots = BitPlanes.allocate(words);
+            if (poll.bits > 4) poll.tops = BitPlanes.allocate(words);
             for (uint256 v; v < n; ++v) {
                 ++poll.inLeague[chunk.leagues ? members[v] % 2 : 0];
                 BitPlanes.store(poll.sources + v * WORD, _sourceOf(labels[members[v]]));
@@ -159,24 +163,24 @@ library Polls {
 
     // ------------------------------------------------------------------------------- ballots
 
-    /// @notice Fill in everybody's ballot for a group. An odd number's top bit stands alone: as both
-    /// bits of a pair it makes 0 or 3.
+    /// @notice Fill in everybody's ballot for a group. Where an odd number's top bit stands alone, the
+    /// upper bit of its pair is read from behind the calldata, where all is 0.
     function read(Poll memory poll, uint256 group) internal pure {
         unchecked {
-            uint256 bit = poll.bits;
-            uint256 offset = group * bit * WORD;
-            uint256 ballot = poll.ballots;
+            uint256 bits = poll.bits;
+            uint256 low = (group * bits + bits - 1) * WORD;
             uint256 sources = poll.sources;
             uint256 end = sources + poll.voters * WORD;
-            if (bit > 2) {
-                uint256 low = offset + (bit - 1) * WORD;
-                _readTwoPairs(sources, end, low, bit == 3 ? low - 2 * WORD : low - 3 * WORD, ballot);
-                ballot += 8 * WORD;
-                bit = bit == 3 ? 0 : bit - 4;
+            if (bits == 2) {
+                _readPair(sources, end, low, low - WORD, poll.ballots);
+                return;
             }
-            if (bit > 0) {
-                uint256 low = offset + (bit - 1) * WORD;
-                _readPair(sources, end, low, bit == 1 ? low : low - WORD, ballot);
+            uint256 high = bits == 3 ? msg.data.length : low - 3 * WORD;
+            _readTwoPairs(sources, end, low, high, poll.ballots);
+            if (bits > 4) {
+                low -= 4 * WORD;
+                high = bits == 5 ? msg.data.length : low - WORD;
+                _readPair(sources, end, low, high, poll.tops);
             }
         }
     }
@@ -202,16 +206,16 @@ library Polls {
     }
 
     /// @dev The lowest two pairs, which most labels have, in one go.
-    /// @param low offset of the lowest plane; the others are before it
-    /// @param last offset of the fourth, or again of the third if it is the last
-    function _readTwoPairs(uint256 sources, uint256 end, uint256 low, uint256 last, uint256 ballot)
+    /// @param low offset of the lowest plane; the second and the third are before it
+    /// @param high offset of the fourth
+    function _readTwoPairs(uint256 sources, uint256 end, uint256 low, uint256 high, uint256 ballot)
         private
         pure
     {
         assembly ("memory-safe") {
             for {} lt(sources, end) { sources := add(sources, 32) } {
                 let source := mload(sources)
-                let b := calldataload(add(source, last))
+                let b := calldataload(add(source, high))
                 source := add(source, low)
                 let a := calldataload(sub(source, 64))
                 let both := and(a, b)
@@ -238,12 +242,11 @@ library Polls {
     function uppersOf(Poll memory poll, uint256 quad) internal pure returns (uint256) {
         unchecked {
             uint256 upper = poll.ballots + 4 * WORD;
-            if (poll.bits == 2) return upper;
-            if (poll.bits <= 4) return upper + _valueOf(quad, poll.bits - 2) * WORD;
-            uint256 top = upper + (4 + _valueOf(quad >> 2, poll.bits - 4)) * WORD;
-            uint256 end = upper + poll.voters * BALLOT;
-            uint256 both = upper + 8 * WORD;
+            if (poll.bits <= 4) return upper + quad * WORD;
             upper += (quad & 3) * WORD;
+            uint256 top = poll.tops + (quad >> 2) * WORD;
+            uint256 both = poll.tops + 4 * WORD;
+            uint256 end = both + poll.voters * BALLOT;
             assembly ("memory-safe") {
                 for { let into := both } lt(into, end) { into := add(into, BALLOT) } {
                     mstore(into, and(mload(upper), mload(top)))
@@ -252,13 +255,6 @@ library Polls {
                 }
             }
             return both;
-        }
-    }
-
-    /// @dev The value of the pair of bits, if it is one; a bit that stands alone makes 0 or 3.
-    function _valueOf(uint256 pair, uint256 bits) private pure returns (uint256) {
-        unchecked {
-            return bits == 1 ? 3 * pair : pair;
         }
     }
 
