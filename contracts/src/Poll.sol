@@ -32,6 +32,9 @@ struct Poll {
     uint256 matches;
     uint256[] winners;
     uint256 majorityVotes;
+    bool isUniform;
+    uint256 votes;
+    uint256[] compared;
 }
 
 /// @title The two ends of a poll
@@ -132,11 +135,15 @@ library Polls {
         }
     }
 
-    function create(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
-        internal
-        pure
-        returns (Poll memory poll)
-    {
+    /// @param isUniform whether every sample was labelled by all voters or by none
+    /// @param labelled if so, how many by all
+    function create(
+        bytes[] calldata labels,
+        uint256 groups,
+        bool isUniform,
+        uint256 labelled,
+        PeerTruthSerum.Chunk memory chunk
+    ) internal pure returns (Poll memory poll) {
         unchecked {
             uint256[] memory members = _voters(labels, chunk.leagues);
             uint256 n = members.length;
@@ -154,6 +161,12 @@ library Polls {
                 BitPlanes.store(poll.sources + v * WORD, _sourceOf(labels[members[v]]));
                 // where labels have one pair of bits only, this stands for the pairs above
                 BitPlanes.store(poll.ballots + v * BALLOT + 4 * WORD, type(uint256).max);
+            }
+            poll.isUniform = isUniform;
+            poll.votes = labelled * n;
+            poll.compared = new uint256[](n);
+            for (uint256 v; v < n; ++v) {
+                if (peersOf(poll, poll.leagues ? members[v] % 2 : 0) > 0) poll.compared[v] = labelled;
             }
             poll.greater = BitPlanes.allocate((chunk.classes + 3) / 4 * 4);
             poll.matches = BitPlanes.allocate(chunk.classes * n);
@@ -316,32 +329,38 @@ library Polls {
 
     // -------------------------------------------------------------------------------- outcome
 
+    /// @return how many peers each of a league's voters has
+    function peersOf(Poll memory poll, uint256 league) internal pure returns (uint256) {
+        unchecked {
+            if (poll.leagues) return poll.inLeague[1 - league];
+            return poll.voters == 0 ? 0 : poll.voters - 1;
+        }
+    }
+
     /// @notice What came out; see `PeerTruthSerum.score`.
     /// @param members how many there are
-    /// @param labelled how many samples were labelled
-    function close(
-        Poll memory poll,
-        uint256 members,
-        uint256 labelled,
-        PeerTruthSerum.Chunk memory chunk
-    ) internal pure returns (PeerTruthSerum.Outcome memory outcome) {
+    function close(Poll memory poll, uint256 members, PeerTruthSerum.Chunk memory chunk)
+        internal
+        pure
+        returns (PeerTruthSerum.Outcome memory outcome)
+    {
         unchecked {
             outcome.majorityVotes = poll.majorityVotes;
-            outcome.votes = labelled * poll.voters;
+            outcome.votes = poll.votes;
             outcome.globalLabels = BitPlanes.toBytes(poll.winners);
             outcome.scores = new int256[](members);
             for (uint256 v; v < poll.voters; ++v) {
+                if (poll.compared[v] == 0) continue;
                 uint256 member = poll.members[v];
                 uint256 league = poll.leagues ? member % 2 : 0;
-                uint256 peers = poll.leagues ? poll.inLeague[1 - league] : poll.voters - 1;
-                if (peers == 0) continue;
                 uint256 earned = _earned(
                     poll.matches + v * WORD,
                     poll.voters * WORD,
-                    PeerTruthSerum.WEIGHT_ONE / peers,
+                    poll.isUniform ? PeerTruthSerum.WEIGHT_ONE / peersOf(poll, league) : 1,
                     chunk.peerCounts[poll.leagues ? league : member]
                 );
-                outcome.scores[member] = int256(earned) - int256(chunk.penaltyWad * labelled);
+                outcome.scores[member] =
+                    int256(earned) - int256(chunk.penaltyWad * poll.compared[v]);
             }
         }
     }
