@@ -61,8 +61,7 @@ library MaskedVotes {
                 _tally(poll, desk);
                 Polls.writeWinners(poll, group);
                 if (poll.isUniform) continue;
-                Worths.add(desk.table, poll, group, 0);
-                if (poll.leagues) Worths.add(desk.table, poll, group, 1);
+                Worths.add(desk.table, poll, group);
             }
             if (!poll.isUniform) Worths.close(desk.table, poll);
         }

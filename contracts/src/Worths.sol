@@ -12,8 +12,8 @@ import {Poll, Polls} from "./Poll.sol";
 /// its labels up and adds. That costs the same whoever abstains. docs/kernel.md explains the steps.
 /// @dev An entry has a lane of 24 bits for each of ten classes, of which its own is not 0. A lane takes
 /// 16 samples, for 16 · 720720 < 2^24. Sums go to two accounts of a voter, which have the even and the
-/// odd classes in lanes of 48 bits. Samples are ordered as `Lanes.transpose` leaves them: every
-/// eighth from the first on, then every eighth from the second on, and so forth.
+/// odd classes in lanes of 48 bits. Entries are ordered as `_lookUp` wants them: sixteen stretches, each
+/// with every sixteenth sample; those that begin with samples 12, 8, 4, 0, 13, 9, … of the group.
 library Worths {
     uint256 private constant WORD = BitPlanes.WORD;
     uint256 private constant MOST_CLASSES = 10;
@@ -80,41 +80,57 @@ library Worths {
         }
     }
 
-    /// @notice Add what the labels of a group are worth to a league's voters.
-    function add(Table memory table, Poll memory poll, uint256 group, uint256 league) internal pure {
+    /// @notice Add what the labels of a group are worth.
+    function add(Table memory table, Poll memory poll, uint256 group) internal pure {
+        unchecked {
+            uint256 v;
+            uint256 account = table.accounts;
+            for (uint256 league; v < poll.voters; ++league) {
+                _fill(table, poll, league);
+                for (uint256 end = v + poll.inLeague[league]; v < end; ++v) {
+                    _readCodes(poll, group, v, table.codes);
+                    _lookUp(table.codes, table.entries, account);
+                    account += 2 * WORD;
+                }
+            }
+        }
+    }
+
+    /// @dev Set what labels are worth to a league's voters.
+    function _fill(Table memory table, Poll memory poll, uint256 league) private pure {
         unchecked {
             uint256 weights = table.weights + league * 256 * WORD;
             uint256 votes = table.lanes + (poll.leagues ? 1 - league : 0) * 8 * WORD;
             for (uint256 class; class < poll.classes; ++class) {
-                _set(votes, weights, 24 * class, table.entries + class * WORD);
+                _set(votes, weights, 1 << (24 * class), table.entries + class * WORD);
                 votes += 16 * WORD;
-            }
-            uint256 v = league == 0 ? 0 : poll.inLeague[0];
-            for (uint256 end = v + poll.inLeague[league]; v < end; ++v) {
-                _readCodes(poll, group, v, table.codes);
-                _lookUp(table.codes, table.entries, table.accounts + 2 * v * WORD);
             }
         }
     }
 
     /// @dev Set what a class's label is worth in each sample.
-    /// @param votes eight words of bytes
-    /// @param lane lowest bit of the class's lane
-    /// @param entry pointer to the first sample's
-    function _set(uint256 votes, uint256 weights, uint256 lane, uint256 entry) private pure {
+    /// @param votes eight words of bytes: word t has every eighth sample, from the t-th on
+    /// @param unit 1 in the class's lane
+    /// @param entries pointer to the class's entry of the first sample
+    function _set(uint256 votes, uint256 weights, uint256 unit, uint256 entries) private pure {
         assembly ("memory-safe") {
-            for { let end := add(votes, 256) } lt(votes, end) { votes := add(votes, 32) } {
-                for { let left := mload(votes) let last := add(weights, 1024) } lt(weights, last) {} {
-                    mstore(entry, shl(lane, mul(byte(0, left), mload(weights))))
-                    let weight := mload(add(weights, 32))
-                    mstore(add(entry, 512), shl(lane, mul(byte(1, left), weight)))
-                    weight := mload(add(weights, 64))
-                    mstore(add(entry, 1024), shl(lane, mul(byte(2, left), weight)))
-                    weight := mload(add(weights, 96))
-                    mstore(add(entry, 1536), shl(lane, mul(byte(3, left), weight)))
+            mstore(0x00, unit)
+            for { let t := 0 } lt(t, 8) { t := add(t, 1) } {
+                // every other sample's stretch is two before that of the sample in front of it
+                let entry := add(entries, shl(13, sub(add(3, shl(2, and(t, 3))), shr(2, t))))
+                let left := mload(add(votes, shl(5, t)))
+                for { let last := add(weights, 1024) } lt(weights, last) {} {
+                    let weight := mul(mload(weights), mload(0x00))
+                    mstore(entry, mul(byte(0, left), weight))
+                    weight := mul(mload(add(weights, 32)), mload(0x00))
+                    mstore(sub(entry, 16384), mul(byte(1, left), weight))
+                    weight := mul(mload(add(weights, 64)), mload(0x00))
+                    mstore(add(entry, 512), mul(byte(2, left), weight))
+                    weight := mul(mload(add(weights, 96)), mload(0x00))
+                    mstore(sub(entry, 15872), mul(byte(3, left), weight))
                     left := shl(32, left)
                     weights := add(weights, 128)
-                    entry := add(entry, 2048)
+                    entry := add(entry, 1024)
                 }
             }
         }
@@ -134,42 +150,43 @@ library Worths {
         }
     }
 
-    /// @dev Look up 256 labels, sixteen that are sixteen apart at a time.
+    /// @dev Look up 256 labels, a stretch of sixteen samples at a time.
     /// @param account pointer to two words
     function _lookUp(uint256 codes, uint256 entries, uint256 account) private pure {
         assembly ("memory-safe") {
-            let evens := mload(account)
-            let odds := mload(add(account, 32))
-            let even := mul(div(shr(16, not(mload(0x60))), 0xffffffffffff), 0xffffff)
-            // lanes of 0, 1, 2, … times the way to the sample after the next in its word
+            // What stays the same is kept in memory, or the compiler makes it anew each time: the lanes
+            // of even classes, and the way to each of the sixteen samples of a stretch.
+            mstore(0x00, mul(div(shr(16, not(mload(0x60))), 0xffffffffffff), 0xffffff))
             let unit := div(not(mload(0x60)), 0xffff)
-            let offsets := shl(10, sub(shl(4, unit), mul(unit, unit)))
+            mstore(0x20, shl(9, sub(shl(4, unit), mul(unit, unit))))
             unit := mul(unit, 15)
-            for { let c := 0 } lt(c, 16) { c := add(c, 1) } {
-                let at := shr(sub(12, and(c, 12)), mload(add(codes, shl(5, and(c, 3)))))
-                at := add(shl(5, and(at, unit)), offsets)
-                let from := add(entries, add(shl(14, and(c, 7)), shl(9, shr(3, c))))
-                let sum := mload(add(from, shr(240, at)))
-                sum := add(sum, mload(add(from, and(shr(224, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(208, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(192, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(176, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(160, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(144, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(128, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(112, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(96, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(80, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(64, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(48, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(32, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(shr(16, at), 0xffff))))
-                sum := add(sum, mload(add(from, and(at, 0xffff))))
-                evens := add(evens, and(sum, even))
-                odds := add(odds, and(shr(24, sum), even))
+            for { let end := add(codes, 128) } lt(codes, end) { codes := add(codes, 32) } {
+                let left := mload(codes)
+                for { let last := add(entries, 32768) } lt(entries, last) {} {
+                    let at := add(shl(5, and(left, unit)), mload(0x20))
+                    let sum := mload(add(entries, shr(240, at)))
+                    sum := add(sum, mload(add(entries, and(shr(224, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(208, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(192, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(176, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(160, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(144, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(128, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(112, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(96, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(80, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(64, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(48, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(32, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(shr(16, at), 0xffff))))
+                    sum := add(sum, mload(add(entries, and(at, 0xffff))))
+                    mstore(account, add(mload(account), and(sum, mload(0x00))))
+                    sum := and(shr(24, sum), mload(0x00))
+                    mstore(add(account, 32), add(mload(add(account, 32)), sum))
+                    left := shr(4, left)
+                    entries := add(entries, 8192)
+                }
             }
-            mstore(account, evens)
-            mstore(add(account, 32), odds)
         }
     }
 
