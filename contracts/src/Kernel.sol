@@ -7,7 +7,6 @@ import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 import {Poll, Polls} from "./Poll.sol";
 import {Recount} from "./Recount.sol";
-import {Worths} from "./Worths.sol";
 
 /// @title The federation's arithmetic
 /// @notice Counts and scores labels; keeps nothing. A contract of its own, created by the federation
@@ -24,11 +23,11 @@ contract Kernel {
             (bool isUniform, uint256 labelled) = Polls.compareLabelled(
                 labels, groups, PackedLabels.labelBits(chunk.classes)
             );
-            if (isUniform || Worths.isCheaper(labels.length, chunk.classes)) {
-                Poll memory poll = Polls.create(labels, groups, isUniform, labelled, chunk);
+            if (isUniform) {
+                Poll memory poll = Polls.create(labels, groups, chunk);
                 if (isFew) BitSlicedSerum.tally(poll, groups);
                 else MaskedVotes.tally(poll, groups);
-                return Polls.close(poll, labels.length, chunk);
+                return Polls.close(poll, labels.length, labelled, chunk);
             }
         }
         return PeerTruthSerum.score(labels, groups, chunk);

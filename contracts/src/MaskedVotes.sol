@@ -4,9 +4,7 @@ pragma solidity ^0.8.30;
 import {LibBit} from "solady/utils/LibBit.sol";
 import {BitPlanes} from "./BitPlanes.sol";
 import {Lanes} from "./Lanes.sol";
-import {PackedLabels} from "./PackedLabels.sol";
 import {Poll, Polls} from "./Poll.sol";
-import {Worths} from "./Worths.sol";
 
 /// @title PTSFD for many voters, 256 samples at a time
 /// @notice For chunks in which every sample was labelled by all voters or by none, like
@@ -25,14 +23,12 @@ library MaskedVotes {
     /// @param planes how many of a number's planes a league's votes may need: four, or six
     /// @param numbers four numbers of eight planes, highest first, one behind the other: the votes of
     /// either league for the class at hand, their sum, and the most votes for a class so far
-    /// @param table in use where some abstain
     /// @param lanes a league's votes, a lane for each sample: four words of nibbles or eight of bytes
     struct Desk {
         uint256 masks;
         uint256 planes;
         uint256 numbers;
         uint256 lanes;
-        Worths.Table table;
     }
 
     /// @notice Whether this is the cheaper way to score, as long as every sample was labelled by all
@@ -42,7 +38,12 @@ library MaskedVotes {
         pure
         returns (bool)
     {
-        return (leagues ? (members + 1) / 2 : members) <= BYTE && classes <= 24;
+        return classes <= 16 && isPossible(members, leagues);
+    }
+
+    /// @notice Whether the lanes can hold the votes of so many members' peers.
+    function isPossible(uint256 members, bool leagues) internal pure returns (bool) {
+        return (leagues ? (members + 1) / 2 : members) <= BYTE;
     }
 
     /// @notice Find the winners and the matches.
@@ -54,47 +55,10 @@ library MaskedVotes {
             desk.planes = most <= NIBBLE ? 4 : 6;
             desk.numbers = BitPlanes.allocate(4 * PLANES);
             desk.lanes = BitPlanes.allocate(PLANES);
-            if (!poll.isUniform) desk.table = Worths.create(poll);
             for (uint256 group; group < groups; ++group) {
                 Polls.read(poll, group);
-                if (!poll.isUniform) _weigh(poll, desk);
                 _tally(poll, desk);
                 Polls.writeWinners(poll, group);
-                if (poll.isUniform) continue;
-                Worths.add(desk.table, poll, group);
-            }
-            if (!poll.isUniform) Worths.close(desk.table, poll);
-        }
-    }
-
-    /// @dev See who labelled the samples of the group at hand: ABSTAIN is counted like a class.
-    function _weigh(Poll memory poll, Desk memory desk) private pure {
-        unchecked {
-            uint256 upper = Polls.uppersOf(poll, PackedLabels.abstain(poll.bits) >> 2);
-            _countVotes(poll, desk, poll.ballots + 3 * WORD, upper);
-            uint256 v;
-            for (uint256 league; league < (poll.leagues ? 2 : 1); ++league) {
-                uint256 absent = desk.numbers + (poll.leagues ? 1 - league : 0) * NUMBER;
-                Worths.weigh(desk.table, league, absent);
-                uint256 company = ~_equal(absent, Polls.peersOf(poll, league));
-                for (uint256 end = v + poll.inLeague[league]; v < end; ++v) {
-                    uint256 labelled = ~BitPlanes.load(desk.masks + v * WORD);
-                    uint256 own = LibBit.popCount(labelled);
-                    poll.votes += own;
-                    if (labelled & ~company != 0) own = LibBit.popCount(labelled & company);
-                    poll.compared[v] += own;
-                }
-            }
-        }
-    }
-
-    /// @dev Where a number has a value.
-    function _equal(uint256 number_, uint256 value) private pure returns (uint256 equal) {
-        unchecked {
-            equal = type(uint256).max;
-            for (uint256 p = PLANES; p > 0; value >>= 1) {
-                --p;
-                equal &= BitPlanes.load(number_ + p * WORD) ^ ((value & 1) - 1);
             }
         }
     }
@@ -106,7 +70,6 @@ library MaskedVotes {
             uint256 greater = poll.greater;
             uint256 end = greater + poll.classes * WORD;
             uint256 best = desk.numbers + 3 * NUMBER;
-            uint256 lanes = desk.table.lanes;
             for (uint256 p; p < PLANES; ++p) {
                 BitPlanes.store(best + p * WORD, 0);
             }
@@ -116,9 +79,7 @@ library MaskedVotes {
                 for (uint256 four = greater + 4 * WORD; greater < four && greater < end;) {
                     _countVotes(poll, desk, lower, upper);
                     BitPlanes.store(greater, _takeGreater(desk.numbers, desk.planes));
-                    if (poll.isUniform) _match(poll, desk, matches);
-                    else _turn(poll, desk, lanes);
-                    lanes += 2 * NUMBER;
+                    _match(poll, desk, matches);
                     matches += poll.voters * WORD;
                     greater += WORD;
                     lower += WORD;
@@ -305,16 +266,6 @@ library MaskedVotes {
         }
     }
 
-    /// @dev Keep the votes for the class at hand as bytes.
-    function _turn(Poll memory poll, Desk memory desk, uint256 lanes) private pure {
-        unchecked {
-            uint256 votes = desk.numbers;
-            if (poll.leagues) Lanes.transpose(votes + NUMBER, lanes + NUMBER, 1);
-            else _leaveOwn(votes);
-            Lanes.transpose(votes, lanes, 1);
-        }
-    }
-
     /// @dev Without leagues a voter's own vote is among those counted: votes −= 1 where it is not 0.
     function _leaveOwn(uint256 votes) private pure {
         assembly ("memory-safe") {
@@ -344,12 +295,37 @@ library MaskedVotes {
         unchecked {
             uint256 lanes = desk.lanes;
             if (desk.planes == 4) {
-                Lanes.transposeFour(votes + 4 * WORD, lanes);
+                _transposeFour(votes + 4 * WORD, lanes);
                 _matchInNibbles(lanes, mask, end, matches);
             } else {
                 Lanes.transpose(votes, lanes, 1);
                 _matchInBytes(lanes, mask, end, matches);
             }
+        }
+    }
+
+    /// @dev Four planes, highest first, become words of nibbles: word k has every fourth sample,
+    /// beginning with the k-th.
+    function _transposeFour(uint256 planes, uint256 lanes) private pure {
+        assembly ("memory-safe") {
+            let a := mload(planes)
+            let b := mload(add(planes, 32))
+            let c := mload(add(planes, 64))
+            let d := mload(add(planes, 96))
+            let right := div(not(mload(0x60)), 5)
+            let t := and(xor(a, shr(2, c)), right)
+            a := xor(a, t)
+            c := xor(c, shl(2, t))
+            t := and(xor(b, shr(2, d)), right)
+            b := xor(b, t)
+            d := xor(d, shl(2, t))
+            right := div(not(mload(0x60)), 3)
+            t := and(xor(a, shr(1, b)), right)
+            mstore(lanes, xor(a, t))
+            mstore(add(lanes, 32), xor(b, shl(1, t)))
+            t := and(xor(c, shr(1, d)), right)
+            mstore(add(lanes, 64), xor(c, t))
+            mstore(add(lanes, 96), xor(d, shl(1, t)))
         }
     }
 
@@ -398,6 +374,7 @@ library MaskedVotes {
     function _matchInBytes(uint256 lanes, uint256 mask, uint256 end, uint256 matches) private pure {
         assembly ("memory-safe") {
             let unit := div(not(mload(0x60)), 255)
+            mstore(0x00, div(not(mload(0x60)), 257)) // no room on the stack
             for {} lt(mask, end) { mask := add(mask, 32) } {
                 let own := mload(mask)
                 let sum := and(mul(and(own, unit), 255), mload(add(lanes, 224)))
@@ -408,9 +385,8 @@ library MaskedVotes {
                 more := add(more, and(mul(and(shr(5, own), unit), 255), mload(add(lanes, 64))))
                 more := add(more, and(mul(and(shr(6, own), unit), 255), mload(add(lanes, 32))))
                 more := add(more, and(mul(and(shr(7, own), unit), 255), mload(lanes)))
-                let even := div(not(mload(0x60)), 257)
-                sum := add(and(sum, even), and(shr(8, sum), even))
-                more := add(and(more, even), and(shr(8, more), even))
+                sum := add(and(sum, mload(0x00)), and(shr(8, sum), mload(0x00)))
+                more := add(and(more, mload(0x00)), and(shr(8, more), mload(0x00)))
                 mstore(matches, add(mload(matches), mod(add(sum, more), 0xffff)))
                 matches := add(matches, 32)
             }

@@ -8,7 +8,7 @@ import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 
 /// @dev One chunk in which every sample was labelled by all voters or by none. Voters are the members
 /// that revealed, league 0 first; without leagues all are in league 0.
-/// @param members the voters' places among the members
+/// @param members per voter, a word: its place among the members
 /// @param sources per voter, a word: where its labels are in the calldata
 /// @param ballots per voter, eight words about the group at hand: for either of the lowest two pairs of
 /// label bits, lowest first, and every value of the pair, the samples that have the value there
@@ -24,7 +24,7 @@ struct Poll {
     bool leagues;
     uint256 voters;
     uint256[2] inLeague;
-    uint256[] members;
+    uint256 members;
     uint256 sources;
     uint256 ballots;
     uint256 tops;
@@ -32,9 +32,6 @@ struct Poll {
     uint256 matches;
     uint256[] winners;
     uint256 majorityVotes;
-    bool isUniform;
-    uint256 votes;
-    uint256[] compared;
 }
 
 /// @title The two ends of a poll
@@ -114,63 +111,51 @@ library Polls {
         }
     }
 
-    /// @dev The members that revealed, league 0 first.
-    function _voters(bytes[] calldata labels, bool leagues)
-        private
+    function create(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
+        internal
         pure
-        returns (uint256[] memory members)
+        returns (Poll memory poll)
     {
         unchecked {
-            uint256 n;
-            for (uint256 i; i < labels.length; ++i) {
-                if (labels[i].length > 0) ++n;
-            }
-            members = new uint256[](n);
-            uint256 v;
-            for (uint256 league; league < 2; ++league) {
-                for (uint256 i; i < labels.length; ++i) {
-                    if (labels[i].length > 0 && (leagues ? i % 2 : 0) == league) members[v++] = i;
-                }
-            }
-        }
-    }
-
-    /// @param isUniform whether every sample was labelled by all voters or by none
-    /// @param labelled if so, how many by all
-    function create(
-        bytes[] calldata labels,
-        uint256 groups,
-        bool isUniform,
-        uint256 labelled,
-        PeerTruthSerum.Chunk memory chunk
-    ) internal pure returns (Poll memory poll) {
-        unchecked {
-            uint256[] memory members = _voters(labels, chunk.leagues);
-            uint256 n = members.length;
-            poll.members = members;
             poll.classes = chunk.classes;
             poll.bits = PackedLabels.labelBits(chunk.classes);
             poll.leagues = chunk.leagues;
-            poll.voters = n;
-            poll.sources = BitPlanes.allocate(n);
+            _findVoters(poll, labels);
+            uint256 n = poll.voters;
             uint256 words = (n < BitPlanes.SEATS ? BitPlanes.SEATS : n) * BALLOT / WORD;
             poll.ballots = BitPlanes.allocate(words);
             if (poll.bits > 4) poll.tops = BitPlanes.allocate(words);
-            for (uint256 v; v < n; ++v) {
-                ++poll.inLeague[chunk.leagues ? members[v] % 2 : 0];
-                BitPlanes.store(poll.sources + v * WORD, _sourceOf(labels[members[v]]));
-                // where labels have one pair of bits only, this stands for the pairs above
-                BitPlanes.store(poll.ballots + v * BALLOT + 4 * WORD, type(uint256).max);
-            }
-            poll.isUniform = isUniform;
-            poll.votes = labelled * n;
-            poll.compared = new uint256[](n);
-            for (uint256 v; v < n; ++v) {
-                if (peersOf(poll, poll.leagues ? members[v] % 2 : 0) > 0) poll.compared[v] = labelled;
+            if (poll.bits == 2) {
+                // this stands for the pairs above the only one
+                for (uint256 v; v < n; ++v) {
+                    BitPlanes.store(poll.ballots + v * BALLOT + 4 * WORD, type(uint256).max);
+                }
             }
             poll.greater = BitPlanes.allocate((chunk.classes + 3) / 4 * 4);
             poll.matches = BitPlanes.allocate(chunk.classes * n);
             poll.winners = new uint256[](groups * poll.bits);
+        }
+    }
+
+    /// @dev The members that revealed, league 0 first.
+    function _findVoters(Poll memory poll, bytes[] calldata labels) private pure {
+        unchecked {
+            poll.members = BitPlanes.allocate(labels.length);
+            poll.sources = BitPlanes.allocate(labels.length);
+            uint256 step = poll.leagues ? 2 : 1;
+            uint256 at;
+            for (uint256 league; league < step; ++league) {
+                uint256 first = at;
+                for (uint256 i = league; i < labels.length; i += step) {
+                    bytes calldata own = labels[i];
+                    if (own.length == 0) continue;
+                    BitPlanes.store(poll.members + at, i);
+                    BitPlanes.store(poll.sources + at, _sourceOf(own));
+                    at += WORD;
+                }
+                poll.inLeague[league] = (at - first) / WORD;
+            }
+            poll.voters = at / WORD;
         }
     }
 
@@ -329,38 +314,48 @@ library Polls {
 
     // -------------------------------------------------------------------------------- outcome
 
-    /// @return how many peers each of a league's voters has
-    function peersOf(Poll memory poll, uint256 league) internal pure returns (uint256) {
+    /// @notice What came out; see `PeerTruthSerum.score`.
+    /// @param members how many there are
+    /// @param labelled how many samples were labelled
+    function close(
+        Poll memory poll,
+        uint256 members,
+        uint256 labelled,
+        PeerTruthSerum.Chunk memory chunk
+    ) internal pure returns (PeerTruthSerum.Outcome memory outcome) {
         unchecked {
-            if (poll.leagues) return poll.inLeague[1 - league];
-            return poll.voters == 0 ? 0 : poll.voters - 1;
+            outcome.majorityVotes = poll.majorityVotes;
+            outcome.votes = labelled * poll.voters;
+            outcome.globalLabels = BitPlanes.toBytes(poll.winners);
+            outcome.scores = new int256[](members);
+            uint256 v;
+            for (uint256 league; v < poll.voters; ++league) {
+                uint256 end = v + poll.inLeague[league];
+                uint256 peers = poll.leagues ? poll.inLeague[1 - league] : end - 1;
+                if (peers == 0) {
+                    v = end;
+                    continue;
+                }
+                uint256 unit = PeerTruthSerum.WAD * (PeerTruthSerum.WEIGHT_ONE / peers);
+                uint256 factor;
+                for (; v < end; ++v) {
+                    uint256 member = BitPlanes.load(poll.members + v * WORD);
+                    uint256[] memory counts = chunk.peerCounts[poll.leagues ? league : member];
+                    if (!poll.leagues || factor == 0) factor = _sum(counts) * unit;
+                    uint256 earned = _earned(
+                        poll.matches + v * WORD, poll.voters * WORD, factor, counts
+                    );
+                    outcome.scores[member] = int256(earned) - int256(chunk.penaltyWad * labelled);
+                }
+            }
         }
     }
 
-    /// @notice What came out; see `PeerTruthSerum.score`.
-    /// @param members how many there are
-    function close(Poll memory poll, uint256 members, PeerTruthSerum.Chunk memory chunk)
-        internal
-        pure
-        returns (PeerTruthSerum.Outcome memory outcome)
-    {
-        unchecked {
-            outcome.majorityVotes = poll.majorityVotes;
-            outcome.votes = poll.votes;
-            outcome.globalLabels = BitPlanes.toBytes(poll.winners);
-            outcome.scores = new int256[](members);
-            for (uint256 v; v < poll.voters; ++v) {
-                if (poll.compared[v] == 0) continue;
-                uint256 member = poll.members[v];
-                uint256 league = poll.leagues ? member % 2 : 0;
-                uint256 earned = _earned(
-                    poll.matches + v * WORD,
-                    poll.voters * WORD,
-                    poll.isUniform ? PeerTruthSerum.WEIGHT_ONE / peersOf(poll, league) : 1,
-                    chunk.peerCounts[poll.leagues ? league : member]
-                );
-                outcome.scores[member] =
-                    int256(earned) - int256(chunk.penaltyWad * poll.compared[v]);
+    function _sum(uint256[] memory counts) private pure returns (uint256 total) {
+        assembly ("memory-safe") {
+            let at := add(counts, 32)
+            for { let end := add(at, shl(5, mload(counts))) } lt(at, end) { at := add(at, 32) } {
+                total := add(total, mload(at))
             }
         }
     }
@@ -368,25 +363,19 @@ library Polls {
     /// @dev Σ_x ⌊1e18 · A[x] · T / (720720 · g[x])⌋.
     /// @param sums pointer to the voter's word of the first class
     /// @param step bytes to that of the next
-    /// @param unit what the words count
+    /// @param factor 1e18 · T · what the words count
     /// @param counts per class, g
-    function _earned(uint256 sums, uint256 step, uint256 unit, uint256[] memory counts)
+    function _earned(uint256 sums, uint256 step, uint256 factor, uint256[] memory counts)
         private
         pure
         returns (uint256 earned)
     {
         uint256 weightOne = PeerTruthSerum.WEIGHT_ONE;
-        uint256 wad = PeerTruthSerum.WAD;
         assembly ("memory-safe") {
-            let end := add(counts, shl(5, add(mload(counts), 1)))
-            let total := 0
-            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
-                total := add(total, mload(at))
-            }
-            total := mul(mul(total, wad), unit)
-            for { let at := add(counts, 32) } lt(at, end) { at := add(at, 32) } {
+            let at := add(counts, 32)
+            for { let end := add(at, shl(5, mload(counts))) } lt(at, end) { at := add(at, 32) } {
                 // nothing found is also where no peer ever gave the label, and x / 0 is 0
-                earned := add(earned, div(mul(mload(sums), total), mul(weightOne, mload(at))))
+                earned := add(earned, div(mul(mload(sums), factor), mul(weightOne, mload(at))))
                 sums := add(sums, step)
             }
         }

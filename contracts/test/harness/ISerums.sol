@@ -5,7 +5,7 @@ import {PeerTruthSerum} from "../../src/PeerTruthSerum.sol";
 
 /// @notice The two ways of counting and scoring, side by side.
 interface ISerums {
-    /// @dev Where it may be used; elsewhere the same as `plain`.
+    /// @dev By pairs or by masked votes where they may be used; elsewhere the same as `plain`.
     function sliced(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
         external
         pure
