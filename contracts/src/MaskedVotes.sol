@@ -101,26 +101,11 @@ library MaskedVotes {
     {
         unchecked {
             uint256 mask = desk.masks;
-            uint256 votes = desk.numbers;
-            uint256 sum = votes + 2 * NUMBER;
-            for (uint256 league; league < 2; ++league) {
-                uint256 left = poll.inLeague[league];
-                uint256 n = left < NIBBLE ? left : NIBBLE;
-                _sum(lower, upper, mask, n, votes);
-                while (left > n) {
-                    lower += n * Polls.BALLOT;
-                    upper += n * Polls.BALLOT;
-                    mask += n * WORD;
-                    left -= n;
-                    if (left < n) n = left;
-                    _sum(lower, upper, mask, n, sum);
-                    _increase(votes, sum);
-                }
-                lower += n * Polls.BALLOT;
-                upper += n * Polls.BALLOT;
-                mask += n * WORD;
-                votes += NUMBER;
-            }
+            uint256 n = poll.inLeague[0];
+            _sum(lower, upper, mask, n, desk.numbers);
+            lower += n * Polls.BALLOT;
+            upper += n * Polls.BALLOT;
+            _sum(lower, upper, mask + n * WORD, poll.inLeague[1], desk.numbers + NUMBER);
         }
     }
 
@@ -129,7 +114,7 @@ library MaskedVotes {
     /// @param a pointer to the first of n words, a ballot apart
     /// @param b the same
     /// @param mask pointer to the first mask
-    /// @param n at most 15
+    /// @param n how many
     /// @param into pointer to the number's planes
     function _sum(uint256 a, uint256 b, uint256 mask, uint256 n, uint256 into) private pure {
         assembly ("memory-safe") {
@@ -138,6 +123,8 @@ library MaskedVotes {
             let fours := 0
             let eights := 0
             let end := add(mask, shl(5, n))
+            mstore(add(into, 64), 0)
+            mstore(add(into, 96), 0)
             if and(n, 1) {
                 ones := and(mload(a), mload(b))
                 mstore(mask, ones)
@@ -183,37 +170,25 @@ library MaskedVotes {
                     s := xor(s, and(u, xor(s, t)))
                     twos := xor(u, t)
                 }
-                eights := xor(eights, and(fours, s))
-                fours := xor(fours, s)
+                {
+                    let x := and(fours, s)
+                    fours := xor(fours, s)
+                    s := and(eights, x)
+                    eights := xor(eights, x)
+                }
+                for { let at := add(into, 96) } s { at := sub(at, 32) } {
+                    let x := mload(at)
+                    mstore(at, xor(x, s))
+                    s := and(x, s)
+                }
                 a := add(a, 1024)
                 b := add(b, 1024)
                 mask := add(mask, 128)
             }
-            mstore(add(into, 64), 0)
-            mstore(add(into, 96), 0)
             mstore(add(into, 128), eights)
             mstore(add(into, 160), fours)
             mstore(add(into, 192), twos)
             mstore(add(into, 224), ones)
-        }
-    }
-
-    /// @dev votes += addend, which has four planes.
-    function _increase(uint256 votes, uint256 addend) private pure {
-        assembly ("memory-safe") {
-            let carry := 0
-            let at := 224
-            for {} gt(at, 96) { at := sub(at, 32) } {
-                let x := mload(add(votes, at))
-                let u := xor(x, mload(add(addend, at)))
-                mstore(add(votes, at), xor(u, carry))
-                carry := xor(x, and(u, xor(x, carry)))
-            }
-            for {} carry { at := sub(at, 32) } {
-                let x := mload(add(votes, at))
-                mstore(add(votes, at), xor(x, carry))
-                carry := and(x, carry)
-            }
         }
     }
 
