@@ -20,9 +20,8 @@ contract Kernel {
     {
         bool isFew = BitSlicedSerum.isCheaper(labels.length, chunk.classes);
         if (isFew || MaskedVotes.isCheaper(labels.length, chunk.leagues, chunk.classes)) {
-            (bool isUniform, uint256 labelled) = Polls.compareLabelled(
-                labels, groups, PackedLabels.labelBits(chunk.classes)
-            );
+            (bool isUniform, uint256 labelled) =
+                Polls.compareLabelled(labels, groups, PackedLabels.labelBits(chunk.classes));
             if (isUniform) {
                 Poll memory poll = Polls.create(labels, groups, chunk);
                 if (isFew) BitSlicedSerum.tally(poll, groups);

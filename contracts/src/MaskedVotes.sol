@@ -260,13 +260,10 @@ library MaskedVotes {
     /// @param mask pointer to the first voter's mask
     /// @param end behind the last one's
     /// @param matches pointer to the first voter's sum
-    function _matchWith(
-        Desk memory desk,
-        uint256 votes,
-        uint256 mask,
-        uint256 end,
-        uint256 matches
-    ) private pure {
+    function _matchWith(Desk memory desk, uint256 votes, uint256 mask, uint256 end, uint256 matches)
+        private
+        pure
+    {
         unchecked {
             uint256 lanes = desk.lanes;
             if (desk.planes == 4) {

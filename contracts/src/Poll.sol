@@ -342,9 +342,8 @@ library Polls {
                     uint256 member = BitPlanes.load(poll.members + v * WORD);
                     uint256[] memory counts = chunk.peerCounts[poll.leagues ? league : member];
                     if (!poll.leagues || factor == 0) factor = _sum(counts) * unit;
-                    uint256 earned = _earned(
-                        poll.matches + v * WORD, poll.voters * WORD, factor, counts
-                    );
+                    uint256 earned =
+                        _earned(poll.matches + v * WORD, poll.voters * WORD, factor, counts);
                     outcome.scores[member] = int256(earned) - int256(chunk.penaltyWad * labelled);
                 }
             }

@@ -159,6 +159,36 @@ contract KernelTest {
         _requireEqual(Case(19, 12, 3, 16, 30, 40, 1 << 4, false));
     }
 
+    /// @dev Votes are masked where more than ten vote, all or none for each sample: up to fifteen of a
+    /// league's in nibbles, up to 63 in bytes.
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzz_AlsoForManyVotersThatAllVote(Case memory c) public view {
+        c.members = 11 + (c.members % 30);
+        c.classes = 2 + (c.classes % (c.seed % 4 == 0 ? 62 : 15));
+        c.groups = 1 + (c.groups % 2);
+        c.abstainPercent = c.abstainPercent % 4 == 0 ? 100 : 0;
+        c.agreePercent %= 103;
+        if (c.silent % 4 > 0) c.silent = 0;
+        _requireEqual(c);
+    }
+
+    function test_AlsoWhereMaskedVotesFillTheirLanes() public view {
+        _requireEqual(Case(28, 15, 3, 1, 0, 100, 0, false));
+        _requireEqual(Case(29, 30, 10, 1, 0, 100, 0, true));
+        _requireEqual(Case(30, 31, 10, 1, 0, 100, 0, true));
+        _requireEqual(Case(31, 31, 10, 1, 0, 100, 1, true));
+        _requireEqual(Case(32, 63, 4, 1, 0, 100, 0, false));
+        _requireEqual(Case(33, 126, 4, 1, 0, 100, 0, true));
+        _requireEqual(Case(34, 127, 4, 1, 0, 100, 0, true));
+    }
+
+    function test_AlsoWhereALeagueOfManyIsSilent() public view {
+        _requireEqual(Case(35, 24, 10, 1, 0, 70, 0x555555, true));
+        _requireEqual(Case(36, 24, 10, 1, 0, 70, 0xaaaaaa, true));
+        _requireEqual(Case(37, 24, 10, 1, 0, 70, 0xffffff, false));
+        _requireEqual(Case(38, 24, 10, 1, 0, 70, 0xfffffe, false));
+    }
+
     /// @dev Around the number of classes and numbers of missing voters that rows are kept for.
     function test_AlsoWhereRowsAreMany() public view {
         _requireEqual(Case(20, 9, 255, 2, 10, 80, 0, true));
