@@ -13,6 +13,7 @@ import {Poll, Polls} from "./Poll.sol";
 /// docs/kernel.md explains the steps.
 library MaskedVotes {
     uint256 private constant WORD = BitPlanes.WORD;
+    /// @dev A number, and what it is in bytes.
     uint256 private constant PLANES = 8;
     uint256 private constant NUMBER = 256;
     /// @dev So many votes fit the lanes of `_matchInNibbles` and of `_matchInBytes`.
@@ -303,6 +304,10 @@ library MaskedVotes {
 
     /// @dev A voter's bits of the mask become lanes of ones, which let through its peers' votes. The
     /// upper of two lanes counts sixteen times as much in their byte, so 15/16 of it are taken away.
+    /// @param lanes the peers' votes
+    /// @param mask pointer to the first voter's mask
+    /// @param end behind the last one's
+    /// @param matches pointer to the first voter's sum
     function _matchInNibbles(uint256 lanes, uint256 mask, uint256 end, uint256 matches)
         private
         pure

@@ -43,7 +43,7 @@ library Polls {
     uint256 internal constant BALLOT = 256;
     uint256 internal constant MOST_CLASSES = 63;
 
-    // ----------------------------------------------------------------------------- the question
+    // ------------------------------------------------------------------------------ which way
 
     /// @notice Whether every sample was labelled by all voters or by none.
     /// @return isUniform whether that is so
@@ -111,6 +111,7 @@ library Polls {
         }
     }
 
+    /// @param labels as in `PeerTruthSerum.score`, and so the others
     function create(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
         internal
         pure
