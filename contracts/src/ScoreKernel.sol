@@ -4,12 +4,11 @@ pragma solidity ^0.8.30;
 import {BitSlicedSerum} from "./BitSlicedSerum.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
-import {Recount} from "./Recount.sol";
 
-/// @title The federation's arithmetic
-/// @notice Counts and scores labels; keeps nothing. A contract of its own, created by the federation
-/// it serves, because the two together would pass the size that a contract may have (EIP-170).
-contract Kernel {
+/// @title Scores and majority of a chunk
+/// @notice Keeps nothing. One of the two contracts that all federations of a chain share: its address
+/// follows from its code (`Kernels.sol`).
+contract ScoreKernel {
     /// @notice See `PeerTruthSerum.score`.
     function score(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
         external
@@ -23,14 +22,5 @@ contract Kernel {
             if (isUniform) return BitSlicedSerum.score(labels, groups, labelled, chunk);
         }
         return PeerTruthSerum.score(labels, groups, chunk);
-    }
-
-    /// @notice See `Recount.count`.
-    function count(bytes calldata labels, uint256 bits, uint256 classes)
-        external
-        pure
-        returns (uint256[] memory counts, uint256 valid)
-    {
-        return Recount.count(labels, bits, classes);
     }
 }
