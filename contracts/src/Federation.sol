@@ -397,7 +397,7 @@ contract Federation is FederationState {
     /// @dev The label count of the labels; reverts on malformed codes.
     function _recount(bytes calldata labels, uint256 classes)
         private
-        view
+        pure
         returns (uint256[] memory counts)
     {
         uint256 bits = PackedLabels.labelBits(classes);
