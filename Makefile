@@ -47,7 +47,7 @@ test: setup ## Lint, then run every test: contract, unit, differential, integrat
 	@$(MAKE) --no-print-directory hardhat
 
 hardhat: setup tests/hardhat/node_modules/.ready ## Run the faster integration tests on Hardhat's node.
-	FEDSERUM_TEST_NODE=hardhat $(BIN)/pytest $(addprefix tests/integration/test_,chain.py keeper.py stranger.py)
+	FEDSERUM_TEST_NODE=hardhat $(BIN)/pytest $(addprefix tests/integration/test_,chain.py keeper.py kernels.py stranger.py)
 
 lint: setup ## Check format, style and types.
 	$(BIN)/ruff format --check .

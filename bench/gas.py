@@ -14,7 +14,7 @@ from functools import cache
 from bench import paper
 from bench.node import Node
 from cost.chunks import cheapest
-from cost.play import make_task, play
+from cost.play import make_task, play, put_kernels
 from services.errors import CostError
 
 CALLS = ("commit", "reveal", "aggregate", "settle")
@@ -100,9 +100,10 @@ def measure(case: Case) -> list[str]:
         "rounds": 2,  # so that settling opens one, as it does in most rounds
     }
     with Node(case.workers) as node:
+        played = list(put_kernels(node, int(node.members[0], 16)))
         priced = cheapest(make_task(**fields), case.abstention, node.why_refused)
         task = make_task(node.members, **fields | {"chunk_samples": priced.chunk_samples})
-        played = list(play(task, 1, case.abstention, node, node.members, seed=1))
+        played += play(task, 1, case.abstention, node, node.members, seed=1)
     inside = [i for i, each in enumerate(played) if each.function in CALLS]
     total = sum(played[i].gas for i in inside)
     by_call = [sum(each.gas for each in played if each.function == call) for call in CALLS]

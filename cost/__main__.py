@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cost.chunks import cheapest
-from cost.play import Transaction, make_task, play
+from cost.play import Transaction, machine_without_kernels, make_task, play, put_kernels
 from services import assignment
 from services.task import Task
 
@@ -37,11 +37,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """A task and the transactions of its first rounds, of which the last stands for the rest."""
+    """A task and the transactions of its first rounds, of which the last stands for the rest.
+
+    `kernels` is what the first federation of a chain pays besides.
+    """
 
     question: Question
     task: Task
     played: list[Transaction]
+    kernels: list[Transaction]
 
     def times(self, transaction: Transaction) -> int:
         """How often a transaction comes in the whole federation."""
@@ -89,7 +93,10 @@ def price(question: Question) -> Answer:
     )
     if question.chunk is None:
         task = cheapest(task, question.abstention)
-    return Answer(question, task, list(play(task, min(question.rounds, 2), question.abstention)))
+    chain = machine_without_kernels()
+    kernels = list(put_kernels(chain, 1))
+    played = list(play(task, min(question.rounds, 2), question.abstention, chain))
+    return Answer(question, task, played, kernels)
 
 
 def report(answer: Answer) -> str:
@@ -112,6 +119,9 @@ def report(answer: Answer) -> str:
         _row(answer, "a round", FUNCTIONS[2:], asked.rounds),
         _row(answer, "in all", FUNCTIONS),
         "",
+        "besides, once for all federations of a chain, unless somebody has paid it already:",
+        _row(answer, "kernels", ("kernels",)),
+        "",
     ]
     per_worker = answer.gas(*FUNCTIONS[1:4]) / asked.workers
     per_label = answer.gas(*FUNCTIONS[2:]) / answer.labels
@@ -125,8 +135,8 @@ def report(answer: Answer) -> str:
 
 
 def _row(answer: Answer, name: str, functions: tuple[str, ...], share: int = 1) -> str:
-    calls = [each for each in answer.played if each.function in functions]
-    gas = answer.gas(*functions) / share
+    calls = [each for each in answer.kernels + answer.played if each.function in functions]
+    gas = sum(each.gas * answer.times(each) for each in calls) / share
     ether = _ether(answer, gas)
     money = answer.question.ether_price
     return ROW.format(

@@ -1,8 +1,9 @@
 """A small Ethereum machine that counts gas to the last unit, by the rules of the Prague upgrade.
 
-It has what `Federation` and its kernel need and refuses the rest: no ether moves and no call but a
-static one. Gas never runs out: whoever asks compares what was used with what may be.
-`tests/integration/test_machine.py` holds it against anvil, transaction by transaction.
+It has what `Federation`, its kernels and the proxy that deploys them need and refuses the rest: no
+ether moves and no call but a static one. Gas never runs out: whoever asks compares what was used
+with what may be. `tests/integration/test_machine.py` holds it against anvil, transaction by
+transaction.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ INVALID = 0xFE
 
 # The ring of a round is hashed anew for every chunk.
 _hash = lru_cache(1 << 16)(keccak)
+# Machines share what was translated.
+_code = lru_cache(16)(Code)
 
 
 class CallRefused(Exception):  # noqa: N818  (what the contract did, not what went wrong here)
@@ -104,7 +107,7 @@ class Machine:
         self.warm.add(at)
         frame = Frame(self, at, creator, value, b"", Code(init))
         frame.run()
-        self.codes[at] = Code(bytes(frame.output))
+        self.codes[at] = _code(bytes(frame.output))
         frame.gas += 200 * len(frame.output)
         return frame
 
@@ -220,13 +223,14 @@ class Frame:
         self.gas += 100 if account in self.machine.warm else 2_600
         self.machine.warm.add(account)
 
-    def create(self, at: int, size: int) -> int:
-        """CREATE, without ether."""
+    def create2(self, at: int, size: int, salt: int) -> int:
+        """CREATE2, without ether, of what does not exist yet."""
         self._reach(at, size)
-        self.gas += 2 * _words(size)
-        machine, init = self.machine, bytes(self.memory[at : at + size])
-        created = machine.next_address(self.address)
-        self.gas += machine._run_constructor(self.address, created, init, 0).gas
+        self.gas += (2 + 6) * _words(size)  # of code to be run, and to be hashed
+        init = bytes(self.memory[at : at + size])
+        named = b"\xff" + self.address.to_bytes(20) + salt.to_bytes(32) + keccak(init)
+        created = int.from_bytes(keccak(named)) & ADDRESS
+        self.gas += self.machine._run_constructor(self.address, created, init, 0).gas
         self.returned = b""
         return created
 

@@ -11,9 +11,17 @@ from eth_utils.crypto import keccak
 
 from cost.labels import draw_labels, draw_truth
 from cost.machine import CallRefused, Machine, Result
+from cost.translator import Code
 from services import assignment, wire
 from services.errors import ContractRevertError
-from services.interface import decode_revert, encode_call, encode_deployment
+from services.interface import (
+    PROXY,
+    PROXY_CODE,
+    decode_revert,
+    encode_call,
+    encode_deployment,
+    kernels,
+)
 from services.membership import (
     MOST_MEMBERS_ON_CHAIN,
     describe,
@@ -29,7 +37,8 @@ ELSEWHERE = "https://federation.example/members.json"  # where there are too man
 class Transaction:
     """A call of the contract: which function, gas used, bytes of calldata.
 
-    `round_number` is 0 for what happens once: deployment and registrations.
+    `round_number` is 0 for what happens once: deployment and registrations, and "kernels", which
+    are deployed once for all federations of a chain.
     """
 
     function: str
@@ -67,10 +76,31 @@ def accounts(n: int) -> list[str]:
     return [to_checksum_address(keccak(b"worker %d" % i)[-20:]) for i in range(n)]
 
 
+def put_kernels(chain: Chain, sender: int) -> Iterator[Transaction]:
+    """Deploy the kernels as whoever comes first on a chain does, once for all federations."""
+    for kernel in kernels():
+        result = chain.transact(sender, _number(PROXY), kernel.deployment)
+        yield Transaction("kernels", 0, result.gas_used, len(kernel.deployment))
+
+
+def machine_without_kernels() -> Machine:
+    """A chain on which nobody has deployed a federation yet; it has the deployment proxy."""
+    machine = Machine()
+    machine.codes[_number(PROXY)] = Code(PROXY_CODE)
+    return machine
+
+
+def machine_with_kernels() -> Machine:
+    """A chain on which a federation can be deployed."""
+    machine = machine_without_kernels()
+    list(put_kernels(machine, 1))
+    return machine
+
+
 def why_refused(task: Task) -> ContractRevertError | None:
     """What the contract has against a task; None if it accepts it."""
     try:
-        Machine().transact(1, None, encode_deployment(task.to_abi()))
+        machine_with_kernels().transact(1, None, encode_deployment(task.to_abi()))
     except CallRefused as refused:
         return decode_revert(refused.data)
     return None
@@ -90,7 +120,7 @@ def play(
         task: as `make_task` made it of the members.
         n_rounds: how many rounds.
         abstention: share of samples that a worker does not label.
-        chain: where; None: a new machine.
+        chain: where, with the kernels; None: a new machine.
         members: addresses; None: `accounts`.
         seed: of labels and salts.
 
@@ -99,7 +129,7 @@ def play(
     """
     known = list(members or accounts(task.max_workers))
     try:
-        federation = _Federation(task, abstention, chain or Machine(), known, seed)
+        federation = _Federation(task, abstention, chain or machine_with_kernels(), known, seed)
         yield from federation.play(n_rounds)
     except CallRefused as refused:
         raise decode_revert(refused.data) from None

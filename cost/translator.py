@@ -67,7 +67,7 @@ _CALLS: dict[int, tuple[int, int, str, bool]] = {
     0x5D: (2, 100, "f.transient.__setitem__(a, b)", False),
     0x5E: (3, 3, "f.move(a, b, c)", False),
     **{0xA0 + n: (2 + n, 375 * (n + 1), "f.log(a, b)", False) for n in range(5)},
-    0xF0: (3, 32_000, "f.create(b, c)", True),
+    0xF5: (4, 32_000, "f.create2(b, c, d_)", True),
     0xFA: (6, 0, "f.static_call(b, c, d_, e, g)", True),
 }
 _ENDS = {0xF3: "f.finish(a, b)", 0xFD: "f.fail(a, b)"}

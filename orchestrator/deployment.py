@@ -2,7 +2,9 @@
 
 ``deployment.json`` in the state folder is written before the deploying transaction is sent, so a
 crash in between never leads to a second federation, and is checked against the chain at each start,
-so that a wiped chain or another one is noticed.
+so that a wiped chain or another one is noticed. The kernels, which all federations of a chain
+share, are put there first if they are missing; where they are nothing is sent, so they need no
+record.
 """
 
 import json
@@ -181,9 +183,14 @@ def _deploy(
         write_json(path, intended.model_dump())
 
     if earlier is None or chain.code_hash(earlier.contract) is None:
+        task = read_task(task_file)
         try:
-            chain_module.deploy(chain, account, read_task(task_file), before_send=note)
+            chain_module.check_task(chain, task)
+            chain_module.put_kernels(chain, account)
+            chain_module.deploy(chain, account, task, before_send=note)
         except ContractRevertError as error:
+            if error.name == "KernelMissing":  # the chain was reorganised
+                raise
             raise SettingsError(
                 f"the contract refuses the task in {task_file}: {error}; correct the task"
             ) from error

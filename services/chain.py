@@ -12,8 +12,6 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
-from eth_utils.address import to_canonical_address, to_checksum_address
-from eth_utils.crypto import keccak
 
 from services.accounts import checked_address, load_account
 from services.errors import (
@@ -22,7 +20,8 @@ from services.errors import (
     ContractMissingError,
     ContractRevertError,
 )
-from services.interface import Event, artifact, decode_logs, event_topics, kernel_code
+from services.interface import Event, artifact, decode_logs, event_topics
+from services.kernels import missing_kernels, put_kernels, verify_kernels
 from services.node import Call, Chain, Header, Receipt, answers, verify_chain
 from services.task import Task
 
@@ -36,8 +35,10 @@ __all__ = [
     "Phase",
     "Receipt",
     "SlashReason",
+    "check_task",
     "deploy",
     "load_account",
+    "put_kernels",
     "release_code_hash",
     "verify_chain",
     "verify_contract",
@@ -286,6 +287,19 @@ class Federation:
         return self.chain.send(self.account, self.address, data, value_wei, spare_gas)
 
 
+def check_task(chain: Chain, task: Task) -> None:
+    """Check that the constructor accepts a task, before anything is paid and kernels are there.
+
+    Raises:
+        ContractRevertError: it does not.
+    """
+    try:
+        chain.created_code_hash(_creation_code(chain, task))
+    except ContractRevertError as error:
+        if error.name != "KernelMissing":  # which it looks for at the end
+            raise
+
+
 def deploy(
     chain: Chain,
     account: LocalAccount,
@@ -293,6 +307,8 @@ def deploy(
     before_send: Callable[[str, str], None] | None = None,
 ) -> Deployment:
     """Deploy a federation; the constructor's refusals come as ``ContractRevertError``.
+
+    The kernels must be there (``put_kernels``).
 
     Args:
         chain: where.
@@ -334,39 +350,31 @@ def verify_contract(chain: Chain, address: str, expected_code_hash: str | None =
             f"another contract than expected is at {address}: this release deploys no such task "
             f"({error}); use the release that it was deployed from"
         ) from error
+    if expected is None:
+        raise ContractMissingError(
+            f"another contract than expected is at {address}: this release has deployed nothing on "
+            f"chain {chain.chain_id()}, which does not have its kernels; use the release that it "
+            "was deployed from, or set FEDSERUM_CODE_HASH to a hash that you trust"
+        )
     if found != expected.lower():
         raise ContractMissingError(
             f"another contract than expected is at {address}: expected code hash {expected}, found "
             f"{found}; use the release that it was deployed from, or set FEDSERUM_CODE_HASH to a "
             "hash that you trust"
         )
-    if (
-        expected_code_hash is None
-        and chain.code_hash(_kernel_address(address)) != _hash_of_kernel()
-    ):
-        raise ContractMissingError(
-            f"the contract at {address} scores with another kernel than this release's; use the "
-            "release that it was deployed from, or set FEDSERUM_CODE_HASH to a hash that you trust"
-        )
+    if expected_code_hash is None:
+        verify_kernels(chain)
 
 
-def release_code_hash(chain: Chain, task: Task) -> str:
+def release_code_hash(chain: Chain, task: Task) -> str | None:
     """Keccak-256 of the runtime code that this release deploys for a task.
 
-    The node computes it from the checked-in creation code; nothing is sent.
+    The node computes it from the checked-in creation code; nothing is sent. None where the kernels
+    are missing: then there can be no federation of this release, and the code is not computed.
     """
+    if missing_kernels(chain):
+        return None
     return chain.created_code_hash(_creation_code(chain, task))
-
-
-def _kernel_address(federation: str) -> str:
-    """Where the first contract is that a federation created: keccak256(rlp([creator, nonce 1]))."""
-    return to_checksum_address(
-        keccak(b"\xd6\x94" + to_canonical_address(federation) + b"\x01")[-20:]
-    )
-
-
-def _hash_of_kernel() -> str:
-    return "0x" + keccak(kernel_code()).hex()
 
 
 def _creation_code(chain: Chain, task: Task) -> bytes:

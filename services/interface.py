@@ -21,6 +21,15 @@ from services.errors import ChainError, ContractRevertError
 
 ARTIFACT = Path(__file__).parent / "abi" / "Federation.json"
 
+# The deterministic deployment proxy: called with a salt and a creation code, it creates that
+# contract at an address which follows from the two.
+PROXY = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
+PROXY_CODE = bytes.fromhex(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+)
+_SALT = bytes(32)
+
 # Solidity's own two errors, which no ABI lists.
 _BUILTIN_ERRORS: list[dict[str, Any]] = [
     {"name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
@@ -38,6 +47,7 @@ NEXT_STEP = {
     "DeadlineNotReached": "wait until then",
     "DeadlinePassed": "call `advance`, then take part in the next phase",
     "FederationClosed": "withdraw the balance",
+    "KernelMissing": "put the kernels on the chain first, as `fedserum orchestrator` does",
     "LabelsNotRevealed": "supply the bytes of the worker's `Revealed` event, cut at the chunk, and "
     "their proof",
     "NotMember": "ask the federation's deployer to be listed, or use a listed key",
@@ -65,15 +75,39 @@ class Event:
     log_index: int
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A contract without storage that counts or scores for all federations of a chain."""
+
+    name: str
+    address: str
+    code_hash: str  # Keccak-256 of its runtime code
+    creation_code: bytes
+
+    @property
+    def deployment(self) -> bytes:
+        """What the deployment proxy has to be called with."""
+        return _SALT + self.creation_code
+
+
 def artifact() -> tuple[list[dict[str, Any]], str]:
     """This release's contract: its ABI and its creation code."""
     content = _artifact()
     return content["abi"], content["bytecode"]
 
 
-def kernel_code() -> bytes:
-    """Runtime code of the kernel that this release's contract creates for its arithmetic."""
-    return bytes.fromhex(_artifact()["kernel"][2:])
+@cache
+def kernels() -> tuple[Kernel, ...]:
+    """The contracts that this release's federations count and score with."""
+    return tuple(
+        Kernel(
+            name=entry["name"],
+            address=entry["address"],
+            code_hash=entry["codeHash"],
+            creation_code=bytes.fromhex(entry["bytecode"][2:]),
+        )
+        for entry in _artifact()["kernels"]
+    )
 
 
 @cache

@@ -222,6 +222,11 @@ class Chain:
             code = self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS})
         return "0x" + keccak(code).hex()
 
+    def base_fee_wei(self) -> int:
+        """What a transaction in the latest block had to pay at least, in wei per gas."""
+        with answers():
+            return self.w3.eth.get_block("latest").get("baseFeePerGas", 0)
+
     def header(self, number: int) -> Header:
         """A block's header."""
         with answers():
@@ -294,6 +299,14 @@ class Chain:
                 before_send=note,
             )
         return _typed(raw, data)
+
+    def send_signed(self, raw: bytes) -> Receipt:
+        """Send what somebody else has signed; errors as in ``transactions.send_signed``."""
+        with self._sending, answers():
+            receipt = transactions.send_signed(
+                self.w3, raw, timeout_s=self.transaction_timeout_s, poll_s=self.poll_s
+            )
+        return _typed(receipt, b"")
 
     def refuse_known_key(self, account: LocalAccount) -> None:
         """Refuse keys that everyone knows, except on a development chain.

@@ -92,6 +92,31 @@ def send(
         return receipt
 
 
+def send_signed(w3: Web3, raw: bytes, *, timeout_s: float, poll_s: float) -> TxReceipt:
+    """Send what somebody else has signed, at the fee that it offers, and wait for inclusion.
+
+    Raises:
+        TransactionError: refused, in no block in time, or failed.
+    """
+    transaction_hash = bytes(Web3.keccak(raw))
+    try:
+        is_accepted = _broadcast(w3, raw, [transaction_hash])
+    except _NonceTakenError as error:
+        raise TransactionError(f"the node refused the transaction: {error.__cause__}") from error
+    if not is_accepted:
+        raise TransactionError("the node wants a higher fee than the transaction offers")
+    receipt = _await_receipt(w3, [transaction_hash], time.monotonic() + timeout_s, poll_s)
+    if receipt is None:
+        raise TransactionError(
+            f"transaction {Web3.to_hex(transaction_hash)} is in no block yet; it may still come"
+        )
+    if receipt["status"] != 1:
+        raise TransactionError(
+            f"transaction {Web3.to_hex(transaction_hash)} failed in block {receipt['blockNumber']}"
+        )
+    return receipt
+
+
 def _await_earlier(w3: Web3, address: ChecksumAddress, until: float, poll_s: float) -> None:
     """Wait for the account's pending transactions; past ``until`` they are to be replaced."""
     while time.monotonic() < until:

@@ -140,6 +140,7 @@ def federation(node: Node) -> Callable[..., Deployed]:
         }
         task = Task(**(values | fields))
         chain, deployer = node.chain(), node.new_account()
+        node.put_kernels()
         deployment = deploy(chain, deployer, task)
         return Deployed(
             chain=chain,

@@ -19,7 +19,7 @@ import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from services.chain import Chain
+from services.chain import Chain, put_kernels
 
 ROOT = Path(__file__).parents[1]
 ETHER = 10**18
@@ -92,23 +92,30 @@ class Node:
         self.set_balance(account.address, balance_wei)
         return account
 
+    def put_kernels(self) -> None:
+        """Make sure of the kernels, at somebody else's expense."""
+        put_kernels(self.chain(), self.new_account())
+
     def chain(self, **options: Any) -> Chain:
         """A client of this node that polls often."""
         return Chain(self.url, **{"poll_s": 0.02, **options})
 
 
-def start_node(chain_id: int = 31337, born: int | None = None, mines: bool = True) -> Node:
+def start_node(
+    chain_id: int = 31337, born: int | None = None, mines: bool = True, bare: bool = False
+) -> Node:
     """Start a node and wait until it answers.
 
     Args:
         chain_id: of its chain.
         born: time of block 0, in unix seconds; None: now.
         mines: whether it makes blocks.
+        bare: without the deployment proxy, which anvil puts on every chain, and Hardhat on none.
     """
     starts = {"anvil": _anvil, "hardhat": _hardhat}
     assert KIND in starts, f"FEDSERUM_TEST_NODE: expected one of {list(starts)}, found {KIND!r}"
     port = free_port()
-    process = starts[KIND](port, chain_id, born, mines)
+    process = starts[KIND](port, chain_id, born, mines, bare)
     node = Node(f"http://127.0.0.1:{port}", process)
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:
@@ -120,15 +127,20 @@ def start_node(chain_id: int = 31337, born: int | None = None, mines: bool = Tru
     raise TimeoutError(f"{KIND} does not answer at {node.url}")
 
 
-def _anvil(port: int, chain_id: int, born: int | None, mines: bool) -> subprocess.Popen[bytes]:
+def _anvil(
+    port: int, chain_id: int, born: int | None, mines: bool, bare: bool
+) -> subprocess.Popen[bytes]:
     command = [ROOT / "node_modules/.bin/anvil", "--silent", "--enable-tx-gas-limit"]
     command += ["--port", str(port), "--chain-id", str(chain_id)]
     command += [] if born is None else ["--timestamp", str(born)]
     command += [] if mines else ["--no-mining"]
+    command += ["--disable-default-create2-deployer"] if bare else []
     return subprocess.Popen(command)
 
 
-def _hardhat(port: int, chain_id: int, born: int | None, mines: bool) -> subprocess.Popen[bytes]:
+def _hardhat(
+    port: int, chain_id: int, born: int | None, mines: bool, _bare: bool
+) -> subprocess.Popen[bytes]:
     folder = ROOT / "tests/hardhat"
     assert (folder / "node_modules/.ready").exists(), "Hardhat is missing: run `make hardhat`"
     options: dict[str, Any] = {"chainId": chain_id, "mining": {"auto": mines}}

@@ -7,12 +7,14 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {DynamicArrayLib} from "solady/utils/DynamicArrayLib.sol";
 import {EfficientHashLib} from "solady/utils/EfficientHashLib.sol";
 import {Assignment} from "./Assignment.sol";
-import {Kernel} from "./Kernel.sol";
+import {CountKernel} from "./CountKernel.sol";
+import {COUNT_KERNEL, SCORE_KERNEL} from "./Kernels.sol";
 import {Limits} from "./Limits.sol";
 import {PackedCounts} from "./PackedCounts.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {FederationState} from "./FederationState.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
+import {ScoreKernel} from "./ScoreKernel.sol";
 import {IFederation} from "./interfaces/IFederation.sol";
 
 /// @title Federation
@@ -36,10 +38,17 @@ contract Federation is FederationState {
     uint256 private constant AGGREGATE_SECONDS = 30 days;
 
     constructor(Task memory task_) {
-        Limits.requireValid(task_);
-        new Kernel();
+        Limits.requireValid(task_); // first, so that a task can be judged on a chain without kernels
+        _requireKernel(SCORE_KERNEL);
+        _requireKernel(COUNT_KERNEL);
         _task = task_;
         _deadline = uint40(block.timestamp + task_.registrationSeconds);
+    }
+
+    /// @dev That there is code is enough: an address of CREATE2 commits to the creation code, and a
+    /// kernel's has no arguments, storage or selfdestruct, so only one code can ever be there.
+    function _requireKernel(address kernel) private view {
+        if (kernel.code.length == 0) revert KernelMissing(kernel);
     }
 
     // --------------------------------------------------------------------------- registration
@@ -167,7 +176,7 @@ contract Federation is FederationState {
         _checkRoots(current, chunk, positions, roots);
 
         // Effect:
-        PeerTruthSerum.Outcome memory outcome = _kernel()
+        PeerTruthSerum.Outcome memory outcome = ScoreKernel(SCORE_KERNEL)
             .score(
                 labels,
                 PackedLabels.groupsFor(_samplesIn(chunk)),
@@ -388,21 +397,14 @@ contract Federation is FederationState {
     /// @dev The label count of the labels; reverts on malformed codes.
     function _recount(bytes calldata labels, uint256 classes)
         private
-        view
+        pure
         returns (uint256[] memory counts)
     {
         uint256 bits = PackedLabels.labelBits(classes);
         uint256 codes = (labels.length * 8) / bits;
         uint256 valid;
-        (counts, valid) = _kernel().count(labels, bits, classes);
+        (counts, valid) = CountKernel(COUNT_KERNEL).count(labels, bits, classes);
         if (valid != codes) revert MalformedLabels(codes, valid);
-    }
-
-    /// @dev The first contract that this one created: keccak256(rlp([this, nonce 1])). So neither
-    /// storage nor code has to name it.
-    function _kernel() private view returns (Kernel) {
-        bytes32 hash = keccak256(abi.encodePacked(hex"d694", address(this), hex"01"));
-        return Kernel(address(uint160(uint256(hash))));
     }
 
     function _requireNotCommitted() private view {

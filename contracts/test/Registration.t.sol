@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {COUNT_KERNEL, SCORE_KERNEL} from "../src/Kernels.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
 import {FederationTest} from "./FederationTest.sol";
 
@@ -82,6 +83,18 @@ contract ConstructorTest is FederationTest {
 
     function _maxWorkers() private returns (uint256) {
         return _create().MAX_WORKERS();
+    }
+
+    function test_RevertGiven_AKernelIsMissing() public {
+        address[2] memory kernels = [SCORE_KERNEL, COUNT_KERNEL];
+        for (uint256 i; i < 2; ++i) {
+            bytes memory code = kernels[i].code;
+            vm.etch(kernels[i], "");
+            vm.expectRevert(abi.encodeWithSelector(IFederation.KernelMissing.selector, kernels[i]));
+            _create();
+            vm.etch(kernels[i], code);
+            _create();
+        }
     }
 
     function test_RevertWhen_AChunkIsNotWholeGroups() public {

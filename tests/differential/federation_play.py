@@ -53,6 +53,7 @@ def found(node: Node, scenario: Scenario) -> dict[str, Federation]:
         reward_decay_wad=scenario.reward_decay_wad,
         stop_agreement_wad=scenario.stop_agreement_wad,
     )
+    node.put_kernels()
     contract = deploy(chain, players[0], task).contract
     workers = {player.address: Federation(chain, contract, player) for player in players}
     for address, worker in workers.items():

@@ -1,4 +1,4 @@
-"""Asks the built kernel, on a node, for many cases in one request."""
+"""Asks the built kernels, on a node, for many cases in one request."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,10 @@ from eth_utils.abi import collapse_if_tuple, function_abi_to_4byte_selector
 from kernel_cases import Answer, Case
 from nodes import ROOT, Node
 
-from services.interface import kernel_code
+from services.interface import kernels
 
-KERNEL = "0x" + f"{0xFED5E:040x}"  # chooses between its two ways by itself
+# Each chooses between its two ways by itself.
+SCORE_KERNEL, COUNT_KERNEL = (kernel.address for kernel in kernels())
 BOTH_WAYS = "0x" + f"{0xFED5F:040x}"  # has them side by side, for the tests
 OUT = ROOT / "contracts/out"
 GAS = hex(10**12)
@@ -22,8 +23,8 @@ MOST_BYTES = 1_000_000  # anvil takes two million
 
 
 def place(node: Node) -> None:
-    """Put the release's kernel and both of its ways, as built for the tests, on a node."""
-    node.set_code(KERNEL, "0x" + kernel_code().hex())
+    """Put the release's kernels and both of their ways, as built for the tests, on a node."""
+    node.put_kernels()
     serums = json.loads((OUT / "Serums.sol/Serums.json").read_text())
     node.set_code(BOTH_WAYS, serums["deployedBytecode"]["object"])
 
@@ -43,7 +44,8 @@ class Calls:
         self.url = url
         self.requests: list[dict[str, Any]] = []
         self.functions: list[dict[str, Any]] = []
-        self.abis = {KERNEL: _functions("Kernel"), BOTH_WAYS: _functions("Serums")}
+        names = {SCORE_KERNEL: "ScoreKernel", COUNT_KERNEL: "CountKernel", BOTH_WAYS: "Serums"}
+        self.abis = {address: _functions(name) for address, name in names.items()}
 
     def score(self, case: Case, *ways: tuple[str, str]) -> None:
         """Ask for a case's scores and majority, of functions of the same arguments."""

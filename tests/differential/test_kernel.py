@@ -1,4 +1,4 @@
-"""Kernel == reference == numpy, to the last bit, on ten thousand chunks of every shape.
+"""Kernels == reference == numpy, to the last bit, on ten thousand chunks of every shape.
 
 A mismatch names its case. With FEDSERUM_KERNEL_CASE=<its number> this plays that one alone.
 """
@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from kernel_calls import BOTH_WAYS, KERNEL, Calls, place
+from kernel_calls import BOTH_WAYS, COUNT_KERNEL, SCORE_KERNEL, Calls, place
 from kernel_cases import Case
 from nodes import Node
 
@@ -19,7 +19,7 @@ from services import wire
 N_CASES = 10_000
 BATCH = 25  # cases that one request asks for
 LEAST = 20  # cases in every corner
-WAYS = ((KERNEL, "score"), (BOTH_WAYS, "sliced"), (BOTH_WAYS, "plain"))
+WAYS = ((SCORE_KERNEL, "score"), (BOTH_WAYS, "sliced"), (BOTH_WAYS, "plain"))
 TOO_MANY_TO_SLICE = 64  # classes
 FEWEST_PAIRED = 16  # groups from which on a histogram takes two labels at a time
 REPLAYED = os.environ.get("FEDSERUM_KERNEL_CASE")
@@ -27,15 +27,15 @@ REPLAYED = os.environ.get("FEDSERUM_KERNEL_CASE")
 
 @pytest.fixture(scope="module")
 def node(start_node: Callable[..., Node]) -> Node:
-    """A node that has the kernel."""
+    """A node that has the kernels."""
     node = start_node()
     place(node)
     return node
 
 
 @pytest.mark.timeout(1800)  # it takes more than a minute of two free cores
-def test_the_kernel_says_what_the_reference_and_numpy_say(node: Node) -> None:
-    """Whichever way the kernel takes; on every ninth case both ways are asked as well."""
+def test_the_kernels_say_what_the_reference_and_numpy_say(node: Node) -> None:
+    """Whichever way a kernel takes; on every ninth case both ways are asked as well."""
     if REPLAYED:
         check(node.url, [int(REPLAYED)])
         return
@@ -73,7 +73,7 @@ def check(url: str, numbers: range | list[int]) -> Counter[str]:
 
 def _ways_to_count(case: Case) -> list[tuple[str, str]]:
     """The kernel's own choice; on every ninth case both ways, as far as they go."""
-    ways = [(KERNEL, "count")]
+    ways = [(COUNT_KERNEL, "count")]
     if case.number % 9 == 0:
         ways.append((BOTH_WAYS, "countTallied"))
         if case.classes < TOO_MANY_TO_SLICE:

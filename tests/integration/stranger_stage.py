@@ -60,6 +60,7 @@ class Stage:
         self.task = Task(**(values | fields))
         self.ledger = Ledger(self.task)
         artefact = json.loads(ABI_FILE.read_text(encoding="utf-8"))
+        node.put_kernels()  # as whoever is the first to deploy on a chain does for all
         factory = self.w3.eth.contract(abi=artefact["abi"], bytecode=artefact["bytecode"])
         receipt = self.send(self.outsider, factory.constructor(tuple(self.task)))
         self.deploy_block = receipt["blockNumber"]

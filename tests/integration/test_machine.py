@@ -13,6 +13,7 @@ from nodes import Node
 from cost.__main__ import FUNCTIONS, Question, price
 from cost.labels import draw_labels, draw_truth
 from cost.machine import Machine
+from cost.play import machine_with_kernels, machine_without_kernels, put_kernels
 from cost.translator import PURE, Code
 from services import membership, wire
 from services.keeper import due, perform
@@ -64,10 +65,11 @@ def test_every_transaction_uses_the_gas_that_the_machine_says(
     node: Node, federation: Callable[..., Deployed], fields: dict[str, Any]
 ) -> None:
     """A federation is played on the node, then its transactions once more on the machine."""
+    node.put_kernels()
     first = node.chain().block_number() + 1
     played = federation(**fields)
     list(_play(played, fields.get("rounds", 1)))
-    machine, contract = Machine(), int(played.deployment.contract, 16)
+    machine, contract = machine_with_kernels(), int(played.deployment.contract, 16)
     machine.chain_id = node.chain().chain_id()
     functions = set()
     for number in range(first, node.chain().block_number() + 1):
@@ -85,6 +87,22 @@ def test_every_transaction_uses_the_gas_that_the_machine_says(
             assert (receipt.function, result.gas_used) == (receipt.function, receipt.gas_used)
             functions.add(receipt.function)
     assert functions == {"constructor", "register", "commit", "reveal", "aggregate", "settle"}
+
+
+def test_the_kernels_use_the_gas_that_the_machine_says(start_node: Callable[..., Node]) -> None:
+    """On a chain that has had no federation."""
+    node = start_node()
+    node.put_kernels()
+    block = node.rpc("eth_getBlockByNumber", "latest", True)
+    sender = int(block["transactions"][0]["from"], 16)
+    chain = node.chain()
+    hashes = [
+        node.rpc("eth_getBlockByNumber", hex(number), False)["transactions"][0] for number in (1, 2)
+    ]
+    machine = machine_without_kernels()
+    assert [each.gas for each in put_kernels(machine, sender)] == [
+        chain.receipt(transaction_hash).gas_used for transaction_hash in hashes
+    ]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from nodes import ROOT, Node, free_port
 
 from services import wire
 from services.chain import Deployment, Federation
+from services.interface import PROXY, kernels
 from services.task import Task
 
 TOKEN = "0123456789abcdef"  # noqa: S105
@@ -388,7 +389,10 @@ def test_a_crash_while_deploying_leads_to_one_federation(
     start_node: Callable[..., Node], prepare: Prepare
 ) -> None:
     """Killed with the transaction pending, it takes up that very deployment after a restart."""
-    node = start_node(mines=False)
+    node = start_node()
+    node.put_kernels()
+    blocks = node.chain().block_number()
+    node.rpc("evm_setAutomine", False)
     process = prepare(node)
     process.start()
     until = time.monotonic() + 20
@@ -402,9 +406,30 @@ def test_a_crash_while_deploying_leads_to_one_federation(
     record = json.loads(process.record.read_text())
     assert record["contract"] == intended["contract"]
     assert record["transaction_hashes"] == intended["transaction_hashes"]
-    assert process.get("/federation").json()["deploy_block"] == 1
+    assert process.get("/federation").json()["deploy_block"] == blocks + 1
     deployer = Account.from_key((process.home / "key").read_text()).address
     assert node.rpc("eth_getTransactionCount", deployer, "latest") == "0x1"
+
+
+def test_a_crash_while_bringing_the_kernels_costs_nothing(
+    start_node: Callable[..., Node], prepare: Prepare
+) -> None:
+    """Killed with its first transaction pending, it sends each of them once all the same."""
+    node = start_node(mines=False)
+    is_bare = node.chain().code_hash(PROXY) is None
+    process = prepare(node)
+    process.start()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not node.pending():
+        time.sleep(0.05)
+    process.kill()
+    assert not process.record.exists()
+    node.rpc("evm_setAutomine", True)
+    node.rpc("evm_mine")
+    process.start_ready()
+    deployer = Account.from_key((process.home / "key").read_text()).address
+    n_sent = int(node.rpc("eth_getTransactionCount", deployer, "latest"), 16)
+    assert n_sent == len(kernels()) + 1 + is_bare
 
 
 def test_a_contract_that_vanishes_ends_it(node: Node, prepare: Prepare) -> None:

@@ -20,6 +20,7 @@ from services.errors import (
     SettingsError,
     WrongChainError,
 )
+from services.interface import kernels
 from services.membership import members_root, read_members
 
 MEMBERS = [Account.create().address for _ in range(4)]
@@ -64,7 +65,8 @@ class Home:
 
 @pytest.fixture
 def home(node: Node, tmp_path: Path) -> Home:
-    """A folder to deploy from."""
+    """A folder to deploy from, on a chain that has the kernels."""
+    node.put_kernels()
     made = Home(node.chain(), node.new_account(), tmp_path)
     made.write_task()
     return made
@@ -112,6 +114,41 @@ def test_a_deployment_that_was_never_sent_is_made(home: Home, node: Node) -> Non
     assert unsent.transaction_hashes[0] not in made.transaction_hashes
     assert other.n_sent() == 1
     assert other.open() == made
+
+
+def test_the_first_deployment_of_a_chain_brings_the_kernels(
+    home: Home, start_node: Callable[..., Node]
+) -> None:
+    """Not for a task that is refused; the second deployment finds them there."""
+    node = start_node()
+    first = Home(node.chain(), node.new_account(), home.folder)
+    first.write_task(chunk_samples=100)
+    with pytest.raises(SettingsError, match="the contract refuses the task"):
+        first.open()
+    assert first.n_sent() == 0
+    first.write_task()
+    record = first.open()
+    assert first.n_sent() == 3
+    assert first.open() == record
+    second = Home(node.chain(), node.new_account(), home.folder / "second")
+    second.folder.mkdir()
+    second.write_task()
+    second.open()
+    assert second.n_sent() == 1
+
+
+def test_a_deployment_of_a_release_with_other_kernels_is_kept(
+    home: Home, start_node: Callable[..., Node], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a warning: this release has nothing on that chain, and does not bring its kernels."""
+    node = start_node()
+    other = Home(node.chain(), node.new_account(), home.folder)
+    record = other.open()
+    for kernel in kernels():
+        node.set_code(kernel.address, "0x")
+    assert other.open() == record
+    assert "contract_of_another_release" in "".join(capsys.readouterr())
+    assert other.n_sent() == 3
 
 
 def test_another_chain_is_noticed(home: Home, start_node: Callable[..., Node]) -> None:

@@ -25,7 +25,8 @@ def test_the_table_adds_up() -> None:
         for line in report(answer).splitlines()
         if re.match(r"\S.{9} +\d+  ", line)
     }
-    assert set(rows) == {*FUNCTIONS, "a round", "in all"}
+    assert set(rows) == {*FUNCTIONS, "a round", "in all", "kernels"}
+    assert int(rows["kernels"][0]) == 2
     assert [int(rows[name][0]) for name in FUNCTIONS] == [1, 4, 4, 4, 1, 1]
     for column in (0, 1):
         parts = [int(rows[name][column]) for name in FUNCTIONS]

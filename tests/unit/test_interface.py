@@ -2,18 +2,22 @@
 
 import pytest
 from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from services.errors import ChainError
 from services.interface import (
     NEXT_STEP,
+    PROXY,
     artifact,
     decode_logs,
     decode_revert,
     event_topics,
     function_name,
+    kernels,
 )
 
+INVALID = 0xFE  # ends the constructor, and the code before its constants
 WORKER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
 
 
@@ -101,3 +105,31 @@ def test_a_rounds_topics_leave_out_what_belongs_to_no_round() -> None:
     assert event_topics(["Closed"], None) == [["0x" + keccak(text="Closed()").hex()]]
     with pytest.raises(ChainError, match="Closed"):
         event_topics(["Closed"], 5)
+
+
+def test_a_kernels_address_follows_from_its_code() -> None:
+    """As CREATE2 makes it, called by the proxy with salt 0 (EIP-1014)."""
+    for kernel in kernels():
+        named = b"\xff" + bytes.fromhex(PROXY[2:]) + kernel.deployment[:32]
+        found = keccak(named + keccak(kernel.creation_code))[-20:]
+        assert to_checksum_address(found) == kernel.address
+        assert kernel.address[2:].lower() in artifact()[1]  # the federation names it
+
+
+def test_a_kernel_keeps_nothing_and_calls_nobody() -> None:
+    """Neither storage, other accounts nor selfdestruct: the same answers for ever, to everybody."""
+    storage, selfdestruct = {0x54, 0x55, 0x5C, 0x5D}, 0xFF
+    others = {0x31, 0x3B, 0x3C, 0x3F, 0xF0, 0xF1, 0xF2, 0xF4, 0xF5, 0xFA}
+    for kernel in kernels():
+        codes = _instructions(kernel.creation_code)
+        [created, *_] = [place for place, code in enumerate(codes) if code == INVALID]
+        last = len(codes) - codes[::-1].index(INVALID)  # constants follow
+        assert not {*storage, *others, selfdestruct} & set(codes[created:last]), kernel.name
+
+
+def _instructions(code: bytes) -> list[int]:
+    found, place = [], 0
+    while place < len(code):
+        found.append(code[place])
+        place += 1 + max(0, code[place] - 0x5F if code[place] <= 0x7F else 0)
+    return found

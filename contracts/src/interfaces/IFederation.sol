@@ -102,6 +102,10 @@ interface IFederation {
     /// @notice With that many workers a transaction would need more bytes than one may have.
     error TransactionTooLarge(string name, uint256 workers, uint256 mostBytes, uint256 bytesNeeded);
 
+    /// @notice A contract that counts or scores for all federations of a chain is not on this one yet.
+    /// @param kernel where the deterministic deployment proxy would put it
+    error KernelMissing(address kernel);
+
     /// @notice The call belongs to another phase.
     error WrongPhase(Phase expected, Phase actual);
     /// @notice The window of the phase is over; `advance` ends the phase.

@@ -6,12 +6,11 @@ import {MaskedVotes} from "./MaskedVotes.sol";
 import {PackedLabels} from "./PackedLabels.sol";
 import {PeerTruthSerum} from "./PeerTruthSerum.sol";
 import {Poll, Polls} from "./Poll.sol";
-import {Recount} from "./Recount.sol";
 
-/// @title The federation's arithmetic
-/// @notice Counts and scores labels; keeps nothing. A contract of its own, created by the federation
-/// it serves, because the two together would pass the size that a contract may have (EIP-170).
-contract Kernel {
+/// @title Scores and majority of a chunk
+/// @notice Keeps nothing. One of the two contracts that all federations of a chain share: its address
+/// follows from its code (`Kernels.sol`).
+contract ScoreKernel {
     /// @notice See `PeerTruthSerum.score`.
     function score(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
         external
@@ -30,14 +29,5 @@ contract Kernel {
             }
         }
         return PeerTruthSerum.score(labels, groups, chunk);
-    }
-
-    /// @notice See `Recount.count`.
-    function count(bytes calldata labels, uint256 bits, uint256 classes)
-        external
-        pure
-        returns (uint256[] memory counts, uint256 valid)
-    {
-        return Recount.count(labels, bits, classes);
     }
 }
