@@ -160,8 +160,8 @@ library Limits {
             return (22_200, once, words);
         }
         uint256 blocks = (voters0 + 15) / 16 + (voters1 + 15) / 16;
-        perPass = 5_000 + (leagues ? 2 : 1) * (7_500 + 600 * (bits0 > bits1 ? bits0 : bits1)) + 75
-            * n + 24_800 * blocks;
+        perPass = (leagues ? 2 : 1) * (7_500 + 600 * (bits0 > bits1 ? bits0 : bits1)) + 75 * n
+            + 24_800 * blocks;
         uint256 most = voters0 > voters1 ? voters0 : voters1;
         uint256 groupsInRows = 65_535 / (256 * (most + 1));
         if (groupsInRows > 23) groupsInRows = 23;
