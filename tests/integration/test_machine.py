@@ -128,7 +128,8 @@ def test_the_price_is_what_a_federation_pays(
     for function, gas in paid.items():
         expected = [each for each in answer.played if each.function == function]
         assert len(gas) == sum(map(answer.times, expected)), function
-        assert sum(gas) == pytest.approx(answer.gas(function), rel=0.05), function
+        # which chunks a small committee gets is drawn, and with it who is the first to be written
+        assert sum(gas) == pytest.approx(answer.gas(function), rel=0.1), function
     total = sum(map(sum, paid.values()))
     assert total == pytest.approx(answer.gas(*FUNCTIONS), rel=0.01)
 
