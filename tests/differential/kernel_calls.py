@@ -14,7 +14,7 @@ from nodes import ROOT, Node
 
 from services.interface import kernels
 
-# Each chooses between its two ways by itself.
+# Each chooses by itself how it goes about it.
 SCORE_KERNEL, COUNT_KERNEL = (kernel.address for kernel in kernels())
 BOTH_WAYS = "0x" + f"{0xFED5F:040x}"  # has them side by side, for the tests
 OUT = ROOT / "contracts/out"

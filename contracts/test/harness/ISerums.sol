@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 import {PeerTruthSerum} from "../../src/PeerTruthSerum.sol";
 
-/// @notice The two ways of counting and scoring, side by side.
+/// @notice The ways of counting and scoring, side by side.
 interface ISerums {
     /// @dev By pairs or by masked votes where they may be used; elsewhere the same as `plain`.
     function sliced(bytes[] calldata labels, uint256 groups, PeerTruthSerum.Chunk memory chunk)
