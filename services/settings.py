@@ -67,6 +67,7 @@ class WorkerSettings(ProcessSettings):
     test_data: Path | None = Field(
         None, description="Folder of idx files to measure accuracy on; empty: the validation split."
     )
+    model: str = Field("lenet", description="What learns: lenet.")
     seed: int = Field(
         0,
         ge=0,

@@ -56,13 +56,13 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     journal = Journal(identity.state_dir, chain_id, chain.genesis_hash(), federation.address)
     log.info("worker_started", address=account.address, contract=contract, chain_id=chain_id)
     # Torch takes seconds to load: what can fail above has answered by now.
-    from worker.learner import Learner
+    from worker.study import Study
 
     return Worker(
         federation=federation,
         account=account,
         task=task,
-        learner=Learner(data, settings, journal.model_file),
+        study=Study(data, settings, journal.model_file),
         n_public=len(data.public),
         journal=journal,
         reporter=Reporter(settings.orchestrator_url, account, chain_id, federation.address),

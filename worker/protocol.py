@@ -31,7 +31,7 @@ from worker.journal import Entry, Journal
 from worker.report import Reporter
 
 if TYPE_CHECKING:
-    from worker.learner import Learner
+    from worker.study import Study
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ class Worker:
     federation: Federation
     account: LocalAccount
     task: Task
-    learner: "Learner"
+    study: "Study"
     n_public: int
     journal: Journal
     reporter: Reporter
@@ -69,7 +69,7 @@ class Worker:
                 self._register()
             else:
                 self._require_in(phase)
-            if not self.learner.is_trained:
+            if not self.study.is_trained:
                 self._train()
                 continue
             self._learn_settled(round_number if phase is Phase.CLOSED else round_number - 1)
@@ -101,12 +101,12 @@ class Worker:
         log.info("worker_registered", tx=receipt.transaction_hash)
 
     def _train(self) -> None:
-        log.info("training_started", private_samples=self.learner.n_private)
+        log.info("training_started", private_samples=self.study.n_private)
         started = time.monotonic()
-        self.learner.train()
+        self.study.train()
         log.info(
             "model_trained",
-            top1_accuracy=self.learner.accuracies[0],
+            top1_accuracy=self.study.accuracies[0],
             seconds=round(time.monotonic() - started, 1),
         )
 
@@ -140,7 +140,7 @@ class Worker:
             samples, start = window[start : start + size], start + size
             if task.committee and self.account.address not in self.federation.committee_of(chunk):
                 continue
-            labels = self.learner.label(samples)
+            labels = self.study.label(samples)
             parts.append(wire.pack(labels, task.classes))
             counts = wire.count_labels(labels, task.classes)
             label_count = [a + b for a, b in zip(label_count, counts, strict=True)]
@@ -180,19 +180,19 @@ class Worker:
 
     def _learn_settled(self, last_round: int) -> None:
         """Distil every round up to `last_round` that this worker has not learnt yet."""
-        learner, task = self.learner, self.task
-        for round_number in range(learner.n_learnt + 1, last_round + 1):
+        study, task = self.study, self.task
+        for round_number in range(study.n_learnt + 1, last_round + 1):
             global_labels = self._global_labels(round_number)
             if global_labels is None:
                 log.info("round_void", round=round_number)
-                learner.skip()
+                study.skip()
                 continue
             log.info("distillation_started", round=round_number)
             window = round_window(round_number, task.samples_per_round, self.n_public)
-            learner.distil(window, global_labels)
-            before, after = learner.accuracies[-2:]
+            study.distil(window, global_labels)
+            before, after = study.accuracies[-2:]
             log.info("round_learnt", round=round_number, before=before, after=after)
-        self.reporter.report(learner)
+        self.reporter.report(study)
 
     def _global_labels(self, round_number: int) -> wire.Labels | None:
         """The round's majority labels uint16 [m], checked against the chain; None if it is void."""

@@ -13,7 +13,7 @@ from eth_account.signers.local import LocalAccount
 from services.wire import report_message
 
 if TYPE_CHECKING:
-    from worker.learner import Learner
+    from worker.study import Study
 
 log = structlog.get_logger()
 
@@ -33,21 +33,21 @@ class Reporter:
         self._n_reported = 0
         self._n_tried = 0
 
-    def report(self, learner: "Learner") -> None:
+    def report(self, study: "Study") -> None:
         """Send what has not been sent; a failure is logged, and tried again at the next round."""
-        if self._url is None or self._n_tried == learner.n_learnt:
+        if self._url is None or self._n_tried == study.n_learnt:
             return
-        self._n_tried = learner.n_learnt
-        while self._n_reported < learner.n_learnt:
+        self._n_tried = study.n_learnt
+        while self._n_reported < study.n_learnt:
             round_number = self._n_reported + 1
             figures = {
                 "round": round_number,
                 "contract": self._contract,
                 "chain_id": self._chain_id,
-                "top1_accuracy_before": learner.accuracies[round_number - 1],
-                "top1_accuracy_after": learner.accuracies[round_number],
-                "private_samples": learner.n_private,
-                "model": learner.model_name,
+                "top1_accuracy_before": study.accuracies[round_number - 1],
+                "top1_accuracy_after": study.accuracies[round_number],
+                "private_samples": study.n_private,
+                "model": study.model_name,
             }
             if not self._send(figures):
                 return

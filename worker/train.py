@@ -1,10 +1,11 @@
-"""Training, prediction and distillation as bare loops.
+"""Training and prediction as bare loops.
 
 Prints nothing, knows no chain: arrays go in, numbers come out. On a CPU the same seed and number
 of threads give the same weights.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.datasets import IndexArray, UInt8Array
+from services.datasets import UInt8Array
 from services.errors import DatasetError
 
 _PREDICTION_BATCH = 512
@@ -38,26 +39,28 @@ class TrainConfig:
 def fit(
     model: nn.Module,
     images: UInt8Array,
-    labels: npt.NDArray[np.integer],
+    targets: npt.NDArray[Any],
     config: TrainConfig,
+    weights: npt.NDArray[np.floating] | None = None,
 ) -> float:
-    """Minimise the cross-entropy on hard labels with Adam, in place.
+    """Minimise the cross-entropy with Adam, in place.
 
     Args:
         model: maps float32 [n, c, h, w] to logits [n, C].
         images: uint8 [n, h, w] or [n, h, w, c].
-        labels: classes [n], each below C.
+        targets: classes [n], each below C; or floats [n, C], of which rows sum to 1.
         config: how.
+        weights: how much each sample counts, [n]; None: all the same.
 
     Returns:
         The mean loss of the last epoch, in nats.
 
     Raises:
-        DatasetError: there are no samples, or not one label for each.
+        DatasetError: there are no samples, or not one target for each.
     """
-    if len(images) == 0 or len(images) != len(labels):
+    if len(images) == 0 or len(images) != len(targets):
         raise DatasetError(
-            f"cannot train on {len(images)} images with {len(labels)} labels; "
+            f"cannot train on {len(images)} images with {len(targets)} labels; "
             "give at least one image and one label for each"
         )
     device = _device()
@@ -65,6 +68,7 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     n_steps = config.epochs * -(-len(images) // config.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    kind = np.int64 if targets.ndim == 1 else np.float32
     random = np.random.default_rng(config.seed)
     loss_sum = 0.0
     for _ in range(config.epochs):
@@ -73,9 +77,12 @@ def fit(
         for start in range(0, len(order), config.batch_size):
             batch = order[start : start + config.batch_size]
             x = _to_input(images[batch], device)  # [b, c, h, w]
-            y = torch.from_numpy(labels[batch].astype(np.int64)).to(device)  # [b]
+            y = torch.from_numpy(targets[batch].astype(kind)).to(device)  # [b] or [b, C]
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss = functional.cross_entropy(model(x), y)
+                losses = functional.cross_entropy(model(x), y, reduction="none")  # [b]
+            if weights is not None:
+                losses = losses * torch.from_numpy(weights[batch].astype(np.float32)).to(device)
+            loss = losses.mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -94,65 +101,6 @@ def predict_probabilities(model: nn.Module, images: UInt8Array) -> npt.NDArray[n
             for start in range(0, len(images), _PREDICTION_BATCH)
         ]
     return torch.cat(batches).numpy()
-
-
-def top1_accuracy(model: nn.Module, images: UInt8Array, labels: npt.NDArray[np.integer]) -> float:
-    """Share of images whose most probable class is their label, 0..1."""
-    return float((predict_probabilities(model, images).argmax(1) == labels).mean())
-
-
-def distil(
-    model: nn.Module,
-    images: UInt8Array,
-    labels: npt.NDArray[np.uint16],
-    config: TrainConfig,
-    *,
-    abstain: int,
-    private_images: UInt8Array | None = None,
-    private_labels: UInt8Array | None = None,
-) -> float:
-    """Fit the model to the global labels of a round, in place; section 4.6.
-
-    Cross-entropy on (X^pub, Y_aggr) with ABSTAIN left out, and on the private samples as well
-    where they are given, so that the model does not forget what only it has seen.
-
-    Args:
-        model: as for `fit`.
-        images: uint8 [m, h, w] or [m, h, w, c], the round's public samples.
-        labels: global labels [m]; ``abstain`` where nobody voted.
-        config: as for `fit`.
-        abstain: the code of ABSTAIN.
-        private_images: uint8 [n, h, w] or [n, h, w, c].
-        private_labels: uint8 [n].
-
-    Returns:
-        The mean loss of the last epoch, in nats; 0 where there was nothing to learn from.
-    """
-    is_voted = labels != abstain
-    if not is_voted.any():
-        return 0.0
-    images, labels = images[is_voted], labels[is_voted]
-    if private_images is not None and private_labels is not None:
-        images = np.concatenate([images, private_images])
-        labels = np.concatenate([labels, private_labels.astype(np.uint16)])
-    return fit(model, images, labels, config)
-
-
-def split_validation(
-    labels: UInt8Array, fraction: float, seed: int
-) -> tuple[IndexArray, IndexArray]:
-    """Indices to train on, and indices held out for validation; each at least one sample.
-
-    Raises:
-        DatasetError: fewer than two samples.
-    """
-    if len(labels) < 2:
-        raise DatasetError(
-            f"{len(labels)} private samples cannot be split; training and validation need one each"
-        )
-    order = np.random.default_rng(seed).permutation(len(labels))
-    n_validation = min(max(round(fraction * len(labels)), 1), len(labels) - 1)
-    return order[n_validation:], order[:n_validation]
 
 
 def _device() -> torch.device:

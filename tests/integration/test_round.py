@@ -155,7 +155,7 @@ def test_a_round_by_processes_pays_everyone_who_worked(host: Host) -> None:
         assert int(part["balance_wei"]) == ETHER - STAKE_WEI + reward
 
     assert sum(part["private_samples"] for part in parts) == PRIVATE_SAMPLES
-    assert {part["model"] for part in parts} == {"LeNet5"}
+    assert {part["model"] for part in parts} == {"lenet"}
     gains = [part["top1_accuracy_after"] - part["top1_accuracy_before"] for part in parts]
     assert sum(gains) > 0, gains
 
@@ -201,7 +201,7 @@ def test_without_the_orchestrator_workers_settle_the_round(host: Host, tmp_path:
     workers[0].start()
     assert workers[0].end() == 0, workers[0].said()
     parts = {part["address"]: part for part in host.get("/rounds/1")["workers"]}
-    assert parts[party.address(0)]["model"] == "LeNet5"
+    assert parts[party.address(0)]["model"] == "lenet"
     assert parts[party.address(1)]["model"] is None
 
 

@@ -1,5 +1,8 @@
-"""The learner: one model on real samples, kept on disk with its history."""
+"""The study: one model on real samples, kept on disk with its history."""
 
+import hashlib
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from services.errors import DatasetError, JournalError
 from services.settings import WorkerSettings
 from services.wire import abstain
 from worker.data import WorkerData
-from worker.learner import Learner
+from worker.study import Study, accuracy
 
 SETTINGS = WorkerSettings(epochs=2, distill_epochs=1)
 WINDOW = np.arange(256)
@@ -22,9 +25,9 @@ PRIVATE, PUBLIC, TEST = (
 DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST, 10)
 
 
-def learner(folder: Path, data: WorkerData = DATA, settings: WorkerSettings = SETTINGS) -> Learner:
-    """A learner that keeps its model in a folder."""
-    return Learner(data, settings, folder / "model.pt")
+def study(folder: Path, data: WorkerData = DATA, settings: WorkerSettings = SETTINGS) -> Study:
+    """A study that keeps its model in a folder."""
+    return Study(data, settings, folder / "model.pt")
 
 
 def true_labels() -> np.ndarray:
@@ -35,18 +38,18 @@ def true_labels() -> np.ndarray:
 
 def test_a_model_is_taken_up_as_it_was_left(tmp_path: Path) -> None:
     """Weights and history, after training, a learnt round and a void one."""
-    first = learner(tmp_path)
+    first = study(tmp_path)
     assert not first.is_trained
-    assert (first.n_private, first.model_name) == (200, "LeNet5")
+    assert (first.n_private, first.model_name) == (200, "lenet")
     first.train()
     assert (first.is_trained, first.n_learnt) == (True, 0)
     before = first.label(WINDOW)
-    assert np.array_equal(learner(tmp_path).label(WINDOW), before)
+    assert np.array_equal(study(tmp_path).label(WINDOW), before)
 
     first.distil(WINDOW, true_labels())
     first.skip()
     assert first.accuracies[2] == first.accuracies[1]
-    later = learner(tmp_path)
+    later = study(tmp_path)
     assert later.accuracies == first.accuracies
     assert (later.is_trained, later.n_learnt) == (True, 2)
     after = later.label(WINDOW)
@@ -56,7 +59,7 @@ def test_a_model_is_taken_up_as_it_was_left(tmp_path: Path) -> None:
 
 def test_labels_are_classes_of_the_task(tmp_path: Path) -> None:
     """uint16 [n], none of them ABSTAIN, and not all the same once it has learnt."""
-    trained = learner(tmp_path, settings=WorkerSettings(epochs=10))
+    trained = study(tmp_path, settings=WorkerSettings(epochs=10))
     trained.train()
     labels = trained.label(WINDOW)
     assert (labels.dtype, labels.shape) == (np.uint16, (256,))
@@ -64,21 +67,60 @@ def test_labels_are_classes_of_the_task(tmp_path: Path) -> None:
     assert len(set(labels.tolist())) > 2
 
 
-def test_samples_without_a_global_label_teach_nothing(tmp_path: Path) -> None:
-    """A round of which every label is ABSTAIN leaves the private samples alone to learn from."""
-    silent = learner(tmp_path)
+def test_a_round_without_global_labels_changes_nothing(tmp_path: Path) -> None:
+    """Where nobody voted there is nothing to learn."""
+    silent = study(tmp_path)
     silent.train()
+    before = silent.label(WINDOW)
     silent.distil(WINDOW, np.full(len(WINDOW), abstain(10), np.uint16))
     assert silent.n_learnt == 1
-    assert silent.label(WINDOW).max() < 10
+    assert np.array_equal(silent.label(WINDOW), before)
+
+
+def test_samples_without_a_global_label_are_left_out(tmp_path: Path) -> None:
+    """The learner comes out as if they had not been there."""
+    is_voted = WINDOW % 3 != 0
+    labels = np.where(is_voted, true_labels(), abstain(10)).astype(np.uint16)
+    taught = []
+    for name, samples, given in (
+        ("all", WINDOW, labels),
+        ("voted", WINDOW[is_voted], labels[is_voted]),
+    ):
+        (tmp_path / name).mkdir()
+        one = study(tmp_path / name)
+        one.train()
+        one.distil(samples, given)
+        taught.append(one.label(WINDOW))
+    assert np.array_equal(taught[0], taught[1])
+
+
+def test_what_only_the_private_samples_show_is_not_forgotten(tmp_path: Path) -> None:
+    """A class that has no global label."""
+    learner = study(tmp_path, settings=WorkerSettings(epochs=10))
+    learner.train()
+    labels = true_labels()
+    is_known = labels != 1
+    before = (learner.label(WINDOW)[~is_known] == 1).mean()
+    learner.distil(WINDOW, np.where(is_known, labels, abstain(10)).astype(np.uint16))
+    after = (learner.label(WINDOW)[~is_known] == 1).mean()
+    assert before > 0.8
+    assert after > 0.6
+
+
+def test_accuracy_is_the_share_of_hits() -> None:
+    """Of the most probable classes."""
+    probabilities = np.eye(3)[[0, 1, 2, 2]]
+    assert accuracy(probabilities, np.array([0, 1, 2, 2])) == 1.0
+    assert accuracy(probabilities, np.array([1, 2, 0, 0])) == 0.0
+    assert accuracy(probabilities, np.array([0, 2, 0, 0])) == 0.25
 
 
 def test_accuracy_is_measured_on_the_test_samples_or_the_validation_split(tmp_path: Path) -> None:
     """Multiples of 1/200 with the test samples, of 1/20 without."""
-    with_test = learner(tmp_path)
+    with_test = study(tmp_path)
     with_test.train()
     (tmp_path / "other").mkdir()
-    without = learner(tmp_path / "other", WorkerData(PRIVATE, DATA.public, None, 10))
+    without = study(tmp_path / "other", WorkerData(PRIVATE, DATA.public, None, 10))
     without.train()
     assert (with_test.accuracies[0] * 200) == pytest.approx(round(with_test.accuracies[0] * 200))
     assert (without.accuracies[0] * 20) == pytest.approx(round(without.accuracies[0] * 20))
@@ -90,26 +132,26 @@ def test_a_corrupt_model_is_named_and_kept(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     with pytest.raises(JournalError, match=f"{path} is not this worker's model"):
-        learner(tmp_path)
+        study(tmp_path)
     assert path.read_bytes() == content
 
 
 def test_a_truncated_model_is_named(tmp_path: Path) -> None:
     """The first half of a real one."""
-    learner(tmp_path).train()
+    study(tmp_path).train()
     path = tmp_path / "model.pt"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(JournalError, match="restore it, or delete it to train anew"):
-        learner(tmp_path)
+        study(tmp_path)
 
 
 def test_another_tasks_model_is_refused(tmp_path: Path) -> None:
     """Five classes do not fit a model of ten."""
-    learner(tmp_path).train()
+    study(tmp_path).train()
     assert PRIVATE.labels is not None
     few = PRIVATE.subset(np.flatnonzero(PRIVATE.labels < 5))
     with pytest.raises(JournalError, match="not this worker's model"):
-        Learner(WorkerData(few, DATA.public, None, 5), SETTINGS, tmp_path / "model.pt")
+        Study(WorkerData(few, DATA.public, None, 5), SETTINGS, tmp_path / "model.pt")
 
 
 def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
@@ -119,9 +161,13 @@ def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[Path]]:
             return Path.touch, (tmp_path / "sprung",)
 
-    torch.save({"weights": Trap(), "accuracies": []}, tmp_path / "model.pt")
+    buffer = io.BytesIO()
+    torch.save({"weights": Trap()}, buffer)
+    learner = buffer.getvalue()
+    history = {"accuracies": [0.5], "sha256": hashlib.sha256(learner).hexdigest()}
+    (tmp_path / "model.pt").write_bytes(json.dumps(history).encode() + b"\n" + learner)
     with pytest.raises(JournalError):
-        learner(tmp_path)
+        study(tmp_path)
     assert not (tmp_path / "sprung").exists()
 
 
