@@ -61,6 +61,7 @@ def prepare(settings: DemoSettings) -> None:
         samples=settings.samples,
         rounds=settings.rounds,
         alpha=settings.alpha,
+        split=settings.split,
         private_source=settings.private,
         public_source=settings.public,
         private_samples=settings.private_samples,
@@ -110,6 +111,8 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
         "min_workers": MIN_WORKERS,
         "max_workers": settings.workers,
         "rounds": settings.rounds,
+        "reward_decay_wad": int(settings.reward_decay * WAD),
+        "stop_agreement_wad": int(settings.stop_agreement * WAD),
     }
     members = [load_account(folder / "key").address for folder in folders]
     content = {"task": task, "members": members, "public_samples": data.n_public}
