@@ -138,7 +138,7 @@ class _Sources:
 
 def _read_sources(private_source: str, public_source: str, seed: int) -> _Sources:
     private, public = load(private_source), load(public_source)
-    require_alike(private_source, private, public_source, public)
+    require_alike(f"samples of {private_source}", private, f"those of {public_source}", public)
     _labels(private_source, private)
     is_one_set = sha256(private.images) == sha256(public.images)
     private_left, public_left = np.arange(len(private)), np.arange(len(public))

@@ -91,18 +91,24 @@ def make_dataset(
 def require_alike(name: str, dataset: Dataset, other_name: str, other: Dataset) -> None:
     """Check that one learner can take the samples of two sets, and means the same by a class.
 
+    Args:
+        name: what messages call the samples of the first, e.g. ``private samples``.
+        dataset: the first.
+        other_name: what they call those of the other, e.g. ``public ones``.
+        other: the other.
+
     Raises:
         DatasetError: they differ in shape or type, in their columns, or in their class names.
     """
     for what, mine, others in (
-        ("samples of shape", dataset.images.shape[1:], other.images.shape[1:]),
-        ("samples of type", dataset.images.dtype, other.images.dtype),
+        ("shape", dataset.images.shape[1:], other.images.shape[1:]),
+        ("type", dataset.images.dtype, other.images.dtype),
         ("columns", dataset.columns, other.columns),
-        ("classes", dataset.class_names, other.class_names),
+        ("class names", dataset.class_names, other.class_names),
     ):
         if mine is not None and others is not None and mine != others:
             raise DatasetError(
-                f"{name} has {what} {_short(mine)}, {other_name} {_short(others)}; make them the "
+                f"{name} have {what} {_short(mine)}, {other_name} {_short(others)}; make them the "
                 "same, in the same order"
             )
 

@@ -33,7 +33,7 @@ class WorkerData:
                 raise DatasetError(f"the {name} data set has no labels; add its labels file")
         for name, other in (("public", self.public), ("test", self.test)):
             if other is not None:
-                require_alike("the private data set", self.private, f"the {name} one", other)
+                require_alike("private samples", self.private, f"{name} ones", other)
         names = self.private.class_names
         if names is not None and len(names) != self.n_classes:
             raise DatasetError(

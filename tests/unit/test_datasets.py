@@ -162,9 +162,9 @@ def test_sets_of_other_shape_type_columns_or_classes_are_told_apart() -> None:
     mine = make_dataset("x", np.zeros((2, 3)), labels, ("u", "v", "w"))
     require_alike("mine", mine, "yours", make_dataset("x", np.ones((5, 3))))
     for yours, message in (
-        (make_dataset("x", np.zeros((2, 4))), r"samples of shape \(3,\), yours \(4,\)"),
+        (make_dataset("x", np.zeros((2, 4))), r"mine have shape \(3,\), yours \(4,\)"),
         (make_dataset("x", np.zeros((2, 3)), None, ("v", "u", "w")), "columns .*'u', 'v'"),
-        (make_dataset("x", np.zeros((2, 3)), np.array(["a", "c"])), "classes .*'b'.*'c'"),
+        (make_dataset("x", np.zeros((2, 3)), np.array(["a", "c"])), "class names .*'b'.*'c'"),
     ):
         with pytest.raises(DatasetError, match=message):
             require_alike("mine", mine, "yours", yours)
