@@ -142,8 +142,22 @@ class DemoSettings(ProcessSettings):
     workers: int = Field(10, ge=4, le=768, description="Number of workers.")
     samples: int = Field(10_000, gt=0, description="Public samples that a round labels, m.")
     rounds: int = Field(1, gt=0, description="Rounds until the federation closes.")
+    reward_decay: Decimal = Field(
+        Decimal(1), gt=0, le=1, description="Factor on lambda after every round."
+    )
+    stop_agreement: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1,
+        description="Agreement of a round, 0..1, that closes the federation; 0: never.",
+    )
     alpha: float = Field(
         100.0, gt=0, description="Dirichlet parameter of the private split: small is skewed."
+    )
+    split: str = Field(
+        "dirichlet",
+        description="How private samples are dealt out: dirichlet, or a file with the worker "
+        "number of each.",
     )
     private: str = Field(
         "mnist-data",
@@ -155,20 +169,6 @@ class DemoSettings(ProcessSettings):
     )
     private_samples: int = Field(
         5_000, gt=0, description="Private samples of all workers together."
-    )
-    split: str = Field(
-        "dirichlet",
-        description="How private samples are dealt out: dirichlet, or a file with the worker "
-        "number of each.",
-    )
-    reward_decay: Decimal = Field(
-        Decimal(1), gt=0, le=1, description="Factor on lambda after every round."
-    )
-    stop_agreement: Decimal = Field(
-        Decimal(0),
-        ge=0,
-        le=1,
-        description="Agreement of a round, 0..1, that closes the federation; 0: never.",
     )
     seed: int = Field(0, ge=0, description="Seed of every split, and of each worker's training.")
     port: int = Field(8000, gt=0, le=65535, description="The orchestrator's port.")
