@@ -145,6 +145,7 @@ def _read_sources(private_source: str, public_source: str, seed: int) -> _Source
     if has_parts(public_source):
         test = load(public_source, "t10k")
         _labels(public_source, test)
+        require_alike(f"samples of {private_source}", private, "test samples", test)
     else:
         whole = private if public.labels is None else public
         n_test = min(len(whole) // TEST_SHARE, MOST_TEST_SAMPLES)

@@ -117,13 +117,19 @@ def has_parts(source: str) -> bool:
 
 def _part_of(folder: Path, part: Part) -> Path | None:
     """The file or folder in a folder that is a part of it."""
-    names = [name + suffix for name in _PART_NAMES[part] for suffix in (*SUFFIXES, "")]
+    all_parts = {name for names in _PART_NAMES.values() for name in names}
+    # Where there are other folders, one called train is a class of vehicles.
+    is_parted = all_parts >= {path.name for path in class_folders(folder)}
+    suffixes = (*SUFFIXES, "") if is_parted else SUFFIXES
+    names = [name + suffix for name in _PART_NAMES[part] for suffix in suffixes]
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
 def _load_part(folder: Path, path: Path, train: Path) -> Dataset:
-    if path.is_file():
-        return load_table(path)
     # The test part may lack a class: the train part says which there are.
-    names = read_class_names(folder) or tuple(each.name for each in class_folders(train))
-    return load_pictures(path, names)
+    names = read_class_names(folder)
+    if path.is_file():
+        if names is None and path != train and train.is_file():
+            names = load_table(train).class_names
+        return load_table(path, names)
+    return load_pictures(path, names or tuple(each.name for each in class_folders(train)))

@@ -157,7 +157,9 @@ def number_labels(
     """
     names = known_names
     if labels.dtype.kind == "U":
-        names = names or tuple(np.unique(labels).tolist())
+        if names is None:
+            names = tuple(np.unique(labels).tolist())
+            _require_words(where, names)
         position = {name: number for number, name in enumerate(names)}
         unknown = sorted(set(labels.tolist()) - set(names))
         if unknown:
@@ -180,3 +182,16 @@ def number_labels(
             "number the classes from 0"
         )
     return numbers.astype(np.uint8 if most < 256 else np.uint16), names
+
+
+def _require_words(where: object, names: tuple[str, ...]) -> None:
+    """In the order of text 10 is before 2, and one typing error would renumber all classes."""
+    for name in names:
+        try:
+            float(name)
+        except ValueError:
+            continue
+        raise DatasetError(
+            f"{where}: label {name!r} is a number among class names; expected only integers or "
+            "only names; correct the labels, or list the names in classes.txt"
+        )

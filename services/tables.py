@@ -20,24 +20,33 @@ LABEL = "label"
 CLASSES_FILE = "classes.txt"  # beside the data: class names by number, one a line
 SUFFIXES = (".npz", ".csv", ".parquet")
 
-# Names of the features, features [n, f], and labels [n] if there are any.
-Table = tuple[list[str], npt.NDArray[Any], npt.NDArray[Any] | None]
+Array = npt.NDArray[Any]
 
 
-def load_table(path: Path) -> Dataset:
+def load_table(path: Path, class_names: tuple[str, ...] | None = None) -> Dataset:
     """Read one ``.npz``, ``.csv`` or ``.parquet`` file.
+
+    Args:
+        path: of the file.
+        class_names: the classes by number, where the caller knows them; None: as ``classes.txt``
+            beside the file says, or sorted.
 
     Raises:
         DatasetError: the file is missing or malformed, or its reader is not installed.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; check the path")
+    names = class_names or read_class_names(path.parent)
     if path.suffix == ".npz":
-        return _load_npz(path)
-    columns, features, labels = (_read_csv if path.suffix == ".csv" else _read_parquet)(path)
+        return make_dataset(path, *_read_npz(path), known_names=names)
+    if path.suffix == ".csv":
+        columns, features, texts = _read_csv(path)
+        labels = None if texts is None else _labels_of_text(path, texts, names)
+    else:
+        columns, features, labels = _read_parquet(path)
     if not columns:
         raise DatasetError(f"{path}: no feature columns; expected numbers beside the {LABEL}")
-    return make_dataset(path, features, labels, tuple(columns), read_class_names(path.parent))
+    return make_dataset(path, features, labels, tuple(columns), names)
 
 
 def read_class_names(folder: Path) -> tuple[str, ...] | None:
@@ -64,7 +73,8 @@ def read_class_names(folder: Path) -> tuple[str, ...] | None:
     return names
 
 
-def _load_npz(path: Path) -> Dataset:
+def _read_npz(path: Path) -> tuple[Array, Array | None]:
+    """Samples, and labels if there are any."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
@@ -91,15 +101,18 @@ def _load_npz(path: Path) -> Dataset:
             f"{path}: {kinds[0]} have shape {list(samples.shape)}; expected images [n, h, w] or "
             "[n, h, w, c], or features [n, f]; name or reshape the array"
         )
-    return make_dataset(path, samples, labels, known_names=read_class_names(path.parent))
+    return samples, labels
 
 
-def _read_csv(path: Path) -> Table:
+def _read_csv(path: Path) -> tuple[list[str], Array, list[str] | None]:
+    """Names of the features, features [n, f], and labels [n] as they are written, if any."""
     features, labels = array("d"), []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             names = [name.strip() for name in next(reader, [])]
+            if all(map(_is_number, names)) and names != [str(n) for n in range(len(names))]:
+                names = []  # samples, not names
             _check_header(path, names)
             position = names.index(LABEL) if LABEL in names else None
             if position is not None:
@@ -115,7 +128,7 @@ def _read_csv(path: Path) -> Table:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); write it as UTF-8 CSV") from error
     numbers = np.frombuffer(features, np.float64).reshape(-1, max(1, len(names)))
-    return names, numbers, _labels_of_text(path, labels) if labels else None
+    return names, numbers, labels or None
 
 
 def _check_length(
@@ -140,10 +153,10 @@ def _not_a_number(path: Path, line: int, names: list[str], row: list[str]) -> Da
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    if not header or "" in header or len(set(header)) < len(header) or any(map(_is_number, header)):
+    if not header or "" in header or len(set(header)) < len(header):
         raise DatasetError(
             f"{path}: the first line must name the columns, each once, the classes {LABEL!r}; "
-            f"found {', '.join(header[:5]) or 'nothing'}; add or correct it"
+            f"found {', '.join(header[:5]) or 'none'}; add or correct it"
         )
 
 
@@ -155,20 +168,23 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _labels_of_text(path: Path, values: list[str]) -> npt.NDArray[Any]:
-    """Integers if all of them are, else class names."""
+def _labels_of_text(path: Path, values: list[str], known: tuple[str, ...] | None) -> Array:
+    """Class names if they are known; integers if all of them are; else class names."""
     if "" in values:
         raise DatasetError(
             f"{path}: row {values.index('') + 1} has no {LABEL}; label every sample, or leave the "
             "column out"
         )
+    if set(values) <= set(known or ()):
+        return np.array(values)
     try:
         return np.array([int(value) for value in values])
     except ValueError:
         return np.array(values)
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> tuple[list[str], Array, Array | None]:
+    """Names of the features, features [n, f], and labels [n] if there are any."""
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -177,7 +193,8 @@ def _read_parquet(path: Path) -> Table:
             "table as CSV"
         ) from error
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
     except (ArrowException, OSError) as error:
         raise DatasetError(
             f"{path}: cannot be read as Parquet ({error}); write it again"
@@ -198,7 +215,7 @@ def _read_parquet(path: Path) -> Table:
     return names, features, labels
 
 
-def _column(path: Path, table: Any, name: str) -> npt.NDArray[Any]:
+def _column(path: Path, table: Any, name: str) -> Array:
     """One column of a pyarrow table, without gaps."""
     column = table.column(name)
     if column.null_count:
@@ -206,5 +223,5 @@ def _column(path: Path, table: Any, name: str) -> npt.NDArray[Any]:
             f"{path}: column {name} lacks {column.null_count} values; fill them in, or leave the "
             "rows or the column out"
         )
-    values: npt.NDArray[Any] = column.to_numpy()
+    values: Array = column.to_numpy()
     return values

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.datasets import UInt8Array, load
+from services.datasets import UInt8Array, has_parts, load
 from services.errors import DatasetError
 
 RANDOM = np.random.default_rng(0)
@@ -78,6 +78,14 @@ def test_a_test_part_without_some_class_is_numbered_as_the_train_part(tmp_path: 
     picture(tmp_path / "test" / "fir" / "1.png")
     with pytest.raises(DatasetError, match="class 'fir' is none of the 2 known ones"):
         load(str(tmp_path), "t10k")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    """Beside other vehicles it is no part."""
+    picture(tmp_path / "plane" / "1.png")
+    picture(tmp_path / "train" / "1.png")
+    assert load(str(tmp_path)).class_names == ("plane", "train")
+    assert not has_parts(str(tmp_path))
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (5, 6), (6, 5, 3)])

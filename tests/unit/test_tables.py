@@ -107,6 +107,43 @@ def test_a_folder_may_have_a_table_for_each_part(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(str(tmp_path), "t10k").labels, NUMBERS[::-1])
 
 
+def test_a_test_table_without_some_class_is_numbered_as_the_train_table(path: Path) -> None:
+    """Both parts in one folder mean the same by a class."""
+    train, test = path.with_name(f"train{path.suffix}"), path.with_name(f"test{path.suffix}")
+    write(train, NAMES)
+    write(test, np.where(NAMES == "ash", "yew", NAMES))
+    labels = load(str(path.parent), "t10k").labels
+    assert labels is not None
+    assert np.unique(labels).tolist() == [1, 2, 3]
+
+
+def test_columns_may_have_numbers_for_names(tmp_path: Path) -> None:
+    """As pandas writes a table whose columns nobody named; with labels, or without."""
+    (tmp_path / "a.csv").write_text("0,1,label\n5,6,0\n")
+    (tmp_path / "b.csv").write_text("0,1\n5,6\n")
+    for name in ("a.csv", "b.csv"):
+        loaded = load(str(tmp_path / name))
+        assert (loaded.columns, loaded.images.tolist()) == (("0", "1"), [[5, 6]])
+
+
+def test_known_names_may_be_digits(tmp_path: Path) -> None:
+    """A list of classes says what a label is, even if it looks like a number."""
+    (tmp_path / "classes.txt").write_text("A\n7\n1\n")
+    (tmp_path / "a.csv").write_text("u,label\n5,7\n6,1\n")
+    labels = load(str(tmp_path / "a.csv")).labels
+    assert labels is not None
+    assert labels.tolist() == [1, 2]
+
+
+def test_classes_of_a_dictionary_type_are_read(tmp_path: Path) -> None:
+    """As pandas writes a categorical column."""
+    labels = pa.array(["b", "a", "b"]).dictionary_encode()
+    pyarrow.parquet.write_table(pa.table({"u": [1, 2, 3], "label": labels}), tmp_path / "a.parquet")
+    loaded = load(str(tmp_path / "a.parquet"))
+    assert loaded.labels is not None
+    assert (loaded.labels.tolist(), loaded.class_names) == ([1, 0, 1], ("a", "b"))
+
+
 def cut(content: bytes) -> bytes:
     """All but the end: less than the last row of text."""
     return content[:-30]
@@ -155,7 +192,10 @@ def test_an_unknown_kind_of_file_lists_what_is_known(tmp_path: Path) -> None:
         ("a,label\n1,0\n2,\n", "row 2 has no label"),
         ("a,label\n1,0.5\n2,1.5\n,", "column a of line 4 is ''"),
         ("a,a\n1,2\n", "must name the columns, each once"),
-        ("1,2\n3,4\n", "must name the columns, .* found 1, 2"),
+        ("1,2\n3,4\n", "must name the columns, .* found none"),
+        ("", "must name the columns, .* found none"),
+        ("a,label\n1,1.0\n2,0.0\n", "label '0.0' is a number among class names"),
+        ("a,label\n1,1\n2,l\n", "label '1' is a number among class names"),
         ("a,b\n", r"holds no samples \(shape \[0, 2\]\)"),
         ("label\n1\n", "no feature columns"),
         ("a,label\n1,-1\n", "labels go from -1 to -1"),
