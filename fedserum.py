@@ -1,6 +1,7 @@
 """The `fedserum` command: names every verb and hands over.
 
-Settings come from environment variables (docs/settings.md); `audit` and `cost` take arguments.
+Settings come from environment variables (docs/settings.md); `audit`, `cost` and `dataset` take
+arguments.
 """
 
 import sys
@@ -16,6 +17,7 @@ usage: fedserum VERB
   prepare        make keys, members, task and data for a federation on one host
   demo           run a whole federation on this host and show it
   audit          recompute every round from the chain: audit [--rpc URL] [--contract 0x…]
+  dataset        the hash of a data set, or what is in it: dataset hash|show SOURCE
   cost           what a federation will cost on chain: cost --help
 
 Every setting is an environment variable FEDSERUM_…; docs/settings.md lists them.
@@ -35,6 +37,11 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
             from cost.__main__ import run as cost
 
             cost(arguments[1:])
+            return 0
+        if tuple(arguments[:1]) == ("dataset",):
+            from services.dataset_command import run as dataset
+
+            dataset(arguments[1:])
             return 0
         if verb == "worker":
             from worker.__main__ import run

@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.live import Live
 
+from demo.accuracies import accuracy_table, collect_accuracies
 from demo.display import Progress, last_step, live_view, round_lines, round_table
 from demo.prepare import fund, prepare
 from demo.processes import SIGNALS, ProcessError, Processes, require_free
@@ -91,6 +92,7 @@ def _play(processes: Processes, settings: DemoSettings, record: Path, console: C
     progress = Progress(steps=dict.fromkeys(names.values(), ""))
     _watch(processes, api, progress, console, until)
 
+    answers: list[dict[str, Any]] = []
     with console.capture() as text:
         for number in range(1, progress.federation["round"] + 1):
             answer = api.get(f"/rounds/{number}").raise_for_status().json()
@@ -108,6 +110,11 @@ def _play(processes: Processes, settings: DemoSettings, record: Path, console: C
             accuracy = _global_accuracy(api, settings, number)
             for line in round_lines(answer, accuracy, seconds):
                 console.print(line, highlight=False, soft_wrap=True)
+            answers.append(answer | {"global_labels_accuracy": accuracy})
+        accuracies = collect_accuracies(answers, names)
+        (record / "accuracies.json").write_text(json.dumps(accuracies, indent=1) + "\n")
+        if len(answers) > 1:
+            console.print(accuracy_table(accuracies))
     print(text.get(), end="")  # noqa: T201  (what the demo is for)
 
 
@@ -224,8 +231,13 @@ def _look(processes: Processes, api: httpx.Client, progress: Progress) -> None:
         progress.steps[name] = last_step(processes.log_file(name)) or "starting"
 
 
-def _global_accuracy(api: httpx.Client, settings: DemoSettings, number: int) -> float:
-    """Share of the round's samples whose global label is the true one, 0..1."""
+def _global_accuracy(api: httpx.Client, settings: DemoSettings, number: int) -> float | None:
+    """Share of the round's samples whose global label is the true one, 0..1.
+
+    None if nobody knows the truth: the public source has no labels.
+    """
+    if not (settings.home / "truth").exists():
+        return None
     answer: list[Any] = api.get(f"/rounds/{number}/labels").raise_for_status().json()
     truth = load_labels(settings.home / "truth")
     window = round_window(number, settings.samples, len(truth))

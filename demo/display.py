@@ -115,14 +115,15 @@ def round_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
 
 
 def round_lines(
-    answer: dict[str, Any], global_accuracy: float, seconds: dict[str, float]
+    answer: dict[str, Any], global_accuracy: float | None, seconds: dict[str, float]
 ) -> list[str]:
     """What stands below the table."""
     agreement = answer["agreement"]
     gas = answer["gas_used"]
     return [
         f"agreement            {_percent(agreement)}",
-        f"global labels        {_percent(global_accuracy)} correct",
+        "global labels        "
+        + ("truth unknown" if global_accuracy is None else f"{global_accuracy:.2%} correct"),
         "gas                  "
         + ", ".join(f"{name} {amount:,}" for name, amount in sorted(gas.items()))
         + f"; in all {sum(gas.values()):,}",

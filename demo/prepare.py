@@ -47,7 +47,7 @@ def prepare(settings: DemoSettings) -> None:
 
     Raises:
         DatasetError: a source is missing or too small.
-        SettingsError: the folder was prepared for another number of workers or samples.
+        SettingsError: the folder was prepared with other settings of the task.
     """
     home = settings.home
     if task_file(home).exists():
@@ -61,6 +61,7 @@ def prepare(settings: DemoSettings) -> None:
         samples=settings.samples,
         rounds=settings.rounds,
         alpha=settings.alpha,
+        split=settings.split,
         private_source=settings.private,
         public_source=settings.public,
         private_samples=settings.private_samples,
@@ -70,13 +71,25 @@ def prepare(settings: DemoSettings) -> None:
     log.info("home_prepared", home=str(home), private_samples=data.private_samples)
 
 
+def _chosen(settings: DemoSettings) -> dict[str, int]:
+    """The task's fields that settings decide by themselves."""
+    return {
+        "samples_per_round": settings.samples,
+        "max_workers": settings.workers,
+        "rounds": settings.rounds,
+        "reward_decay_wad": int(settings.reward_decay * WAD),
+        "stop_agreement_wad": int(settings.stop_agreement * WAD),
+    }
+
+
 def _require_same(task: dict[str, int], settings: DemoSettings) -> None:
-    wanted = (settings.workers, settings.samples, settings.rounds)
-    found = (task["max_workers"], task["samples_per_round"], task["rounds"])
-    if found != wanted:
+    wanted = _chosen(settings)
+    differs = [name for name in wanted if task.get(name) != wanted[name]]
+    if differs:
+        found, wants = ({name: each.get(name) for name in differs} for each in (task, wanted))
         raise SettingsError(
-            f"{settings.home} was prepared for (workers, samples, rounds) {found}, but the "
-            f"settings say {wanted}; change them back, or prepare another folder (FEDSERUM_HOME)"
+            f"{settings.home} was prepared for {found}, but the settings say {wants}; change them "
+            "back, or prepare another folder (FEDSERUM_HOME)"
         )
 
 
@@ -102,14 +115,12 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     # A sample costs about as much by itself as one label of it, and every class costs the same.
     most = LABELS_PER_CHUNK // (settings.workers + 1) * 10 // max(10, data.classes)
     chunk_samples = max(256, most // BLOCK_SAMPLES * BLOCK_SAMPLES or most // 256 * 256)
-    task = {
+    task: dict[str, object] = {
+        **_chosen(settings),
         "dataset_hash": data.dataset_hash,
-        "samples_per_round": settings.samples,
         "chunk_samples": chunk_samples,
         "classes": data.classes,
         "min_workers": MIN_WORKERS,
-        "max_workers": settings.workers,
-        "rounds": settings.rounds,
     }
     members = [load_account(folder / "key").address for folder in folders]
     content = {"task": task, "members": members, "public_samples": data.n_public}

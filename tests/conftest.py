@@ -1,7 +1,9 @@
 """A real chain for the tests, and federations on it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nodes
@@ -12,6 +14,17 @@ from nodes import Node
 from services import membership, wire
 from services.chain import Chain, Deployment, Federation, deploy
 from services.task import Task
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets that FEDSERUM_TEST_DATA names: emnist-47, usps, as idx files."""
+    folder = os.environ.get("FEDSERUM_TEST_DATA")
+    if not folder:
+        pytest.skip("FEDSERUM_TEST_DATA names no folder of real data sets")
+    if not Path(folder).is_dir():
+        pytest.skip(f"FEDSERUM_TEST_DATA is {folder}, and there is no such folder")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

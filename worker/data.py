@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.datasets import Dataset, UInt8Array, load_idx, sha256
+from services.datasets import Dataset, LabelArray, load_local, require_alike, sha256
 from services.errors import DatasetError
 from services.task import Task
 from worker.identity import Identity
@@ -19,7 +19,7 @@ class WorkerData:
         n_classes: the task's number of classes, C.
 
     Raises:
-        DatasetError: labels are missing or no class, or samples differ in shape.
+        DatasetError: labels are missing or no class, or samples differ in shape or columns.
     """
 
     private: Dataset
@@ -28,16 +28,18 @@ class WorkerData:
     n_classes: int
 
     def __post_init__(self) -> None:
-        shape = self.private.images.shape[1:]
         for name, dataset in (("private", self.private), ("test", self.test)):
             if dataset is not None and dataset.labels is None:
                 raise DatasetError(f"the {name} data set has no labels; add its labels file")
         for name, other in (("public", self.public), ("test", self.test)):
-            if other is not None and other.images.shape[1:] != shape:
-                raise DatasetError(
-                    f"private samples have shape {shape}, {name} ones {other.images.shape[1:]}; "
-                    "bring them to the same size"
-                )
+            if other is not None:
+                require_alike("private samples", self.private, f"{name} ones", other)
+        names = self.private.class_names
+        if names is not None and len(names) != self.n_classes:
+            raise DatasetError(
+                f"the private data set names {len(names)} classes, but the task has "
+                f"{self.n_classes}: list all of them in classes.txt beside it, in the task's order"
+            )
         largest = int(labels_of(self.private).max())
         if largest >= self.n_classes:
             raise DatasetError(
@@ -47,13 +49,13 @@ class WorkerData:
 
 
 def load_data(identity: Identity, task: Task) -> WorkerData:
-    """Read a worker's folders and hold them against the task.
+    """Read a worker's folders or files and hold them against the task.
 
     Raises:
-        DatasetError: a folder is missing, empty or malformed, the public set is not the task's or
-            too small, or a private label is none of the task's classes.
+        DatasetError: one of them is missing, empty or malformed, they do not fit together, the
+            public set is not the task's or too small, or a private label is none of its classes.
     """
-    public = load_idx(identity.public_data)
+    public = load_local(identity.public_data)
     found = sha256(public.images)
     if found != task.dataset_hash:
         raise DatasetError(
@@ -66,14 +68,14 @@ def load_data(identity: Identity, task: Task) -> WorkerData:
             f"{task.samples_per_round}; use a larger public set, or a task with fewer samples"
         )
     return WorkerData(
-        private=load_idx(identity.private_data),
+        private=load_local(identity.private_data),
         public=public,
-        test=None if identity.test_data is None else load_idx(identity.test_data, "t10k"),
+        test=None if identity.test_data is None else load_local(identity.test_data, "t10k"),
         n_classes=task.classes,
     )
 
 
-def labels_of(dataset: Dataset) -> UInt8Array:
+def labels_of(dataset: Dataset) -> LabelArray:
     """The labels of a set that `WorkerData` has checked."""
     if dataset.labels is None:
         raise DatasetError("this data set has no labels; add its labels file")

@@ -136,6 +136,31 @@ def test_a_demo_shows_the_round_and_leaves_its_record_and_nothing_running(demo: 
         assert words in said
 
 
+def test_a_demo_of_two_rounds_shows_and_records_the_accuracy_after_each(demo: Demo) -> None:
+    """One table with a column per round, and the same figures in the record; lambda decays."""
+    demo.command.start(rounds=2, reward_decay="0.5", samples=300)
+    assert demo.end() == 0, demo.command.said()
+    (record,) = demo.runs.iterdir()
+    collected = json.loads((record / "accuracies.json").read_text())
+    rounds = [json.loads((record / "rounds" / f"{n}.json").read_text()) for n in (1, 2)]
+    for index, worker in enumerate(rounds[1]["workers"]):
+        assert worker["top1_accuracy_after"] in [
+            figures["after"][1] for figures in collected["workers"].values()
+        ], index
+    assert int(rounds[1]["pool_wei"]) < int(rounds[0]["pool_wei"])
+    table = demo.command.said().partition("Accuracy after each round")[2]
+    for words in ("trained", "round 1", "round 2", "gain", "worker-0", "worker-3", "mean"):
+        assert words in table
+
+
+def test_a_demo_closes_once_the_workers_agree(demo: Demo) -> None:
+    """Of the five rounds that it might have had it plays one."""
+    demo.command.start(rounds=5, stop_agreement="0.01", samples=200)
+    assert demo.end() == 0, demo.command.said()
+    (record,) = demo.runs.iterdir()
+    assert [path.name for path in (record / "rounds").iterdir()] == ["1.json"]
+
+
 @pytest.mark.parametrize(
     ("number", "stage"),
     [

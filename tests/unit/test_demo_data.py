@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from demo.data import PreparedData, prepare_data
-from services.datasets import Dataset, UInt8Array, load, load_idx, load_labels, save_idx
+from services.datasets import Dataset, Part, UInt8Array, load, load_idx, load_labels, save_idx
 from services.errors import DatasetError
 
 N_WORKERS = 4
@@ -138,6 +138,7 @@ def test_more_rounds_than_samples_take_all_there_are(tmp_path: Path) -> None:
         ),
         ({"private_samples": 60_001}, r"60001 samples are needed as private samples, .* 60000"),
         ({"private_samples": 39}, r"39 samples are too few for 4 workers with at least 10"),
+        ({"split": "absent.csv"}, r"absent\.csv: cannot be read as worker numbers"),
         ({"workers": 0}, r"0 workers.* must be 1 or more"),
         ({"private_source": "/absent"}, r"/absent: no such folder"),
     ],
@@ -157,6 +158,92 @@ def test_sources_of_different_image_sizes_are_refused(tmp_path: Path) -> None:
     save_idx(tmp_path / "own", Dataset(own.images[:, ::2, ::2], own.labels))
     with pytest.raises(DatasetError, match=r"\(14, 14\).*\(28, 28\)"):
         prepare(tmp_path / "home", private_source=str(tmp_path / "own"))
+
+
+def table(path: Path, n_samples: int = 400, is_labelled: bool = True) -> Path:
+    """A table of five features, of which each row is another, in three named classes."""
+    features = np.arange(n_samples * 5).reshape(-1, 5)
+    lines = ["a,b,c,d,e" + ",label" * is_labelled]
+    for number, row in enumerate(features.tolist()):
+        label = f",{'xyz'[number % 3]}" if is_labelled else ""
+        lines.append(",".join(map(str, row)) + label)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def rows(folder: Path, part: Part = "train") -> set[int]:
+    """The first feature of every sample, which tells them apart."""
+    return {int(value) for value in load_idx(folder, part).images[:, 0]}
+
+
+def test_one_table_is_cut_into_private_public_and_test_samples(tmp_path: Path) -> None:
+    """A fifth is held out for testing; no row is in two places; the public part has no labels."""
+    source = str(table(tmp_path / "t.csv"))
+    home = tmp_path / "home"
+    prepared = prepare(
+        home, private_source=source, public_source=source, private_samples=200, samples=50
+    )
+    private = [home / "workers" / str(worker) / "private" for worker in range(N_WORKERS)]
+    places = [rows(home / "public"), rows(home / "test", "t10k"), *map(rows, private)]
+    assert list(map(len, places[:2])) == [100, 80]
+    assert sum(map(len, places)) == 380 == len(set.union(*places))
+    assert load_idx(home / "public").labels is None
+    assert prepared.classes == 3
+    for folder in private:
+        assert load_idx(folder).images.dtype == np.float32
+        np.testing.assert_array_equal(
+            load_labels(folder), load_idx(folder).images[:, 0].astype(int) // 5 % 3
+        )
+
+
+def test_a_public_table_without_labels_will_do(tmp_path: Path) -> None:
+    """Then the test samples are held out of the private table, and nobody knows the truth."""
+    own, public = table(tmp_path / "own.csv"), table(tmp_path / "public.csv", 300, False)
+    home = tmp_path / "home"
+    prepare(
+        home,
+        private_source=str(own),
+        public_source=str(public),
+        private_samples=320,
+        samples=300,
+        rounds=1,
+    )
+    assert not (home / "truth").exists()
+    private = [rows(home / "workers" / str(worker) / "private") for worker in range(N_WORKERS)]
+    test = rows(home / "test", "t10k")
+    assert len(test) == 80
+    assert not test & set.union(*private)
+    assert len(rows(home / "public")) == 300
+
+
+def test_a_file_decides_who_gets_which_sample(tmp_path: Path) -> None:
+    """By writer, say; what is nobody's may become public."""
+    source = table(tmp_path / "t.csv")
+    owners = np.arange(400) // 60  # 0 to 6: from worker 4 on there is nobody
+    np.save(tmp_path / "owners.npy", np.where(owners < N_WORKERS, owners, -1))
+    home = tmp_path / "home"
+    prepare(
+        home,
+        split=str(tmp_path / "owners.npy"),
+        private_source=str(source),
+        public_source=str(source),
+        private_samples=120,
+        samples=100,
+    )
+    for worker in range(N_WORKERS):
+        found = rows(home / "workers" / str(worker) / "private")
+        assert found
+        assert {row // 5 // 60 for row in found} == {worker}
+    assert max(rows(home / "public")) // 5 // 60 == 6
+
+
+def test_47_classes_and_usps_are_prepared(tmp_path: Path, real_data: Path) -> None:
+    """EMNIST's letters among themselves, and USPS as private data with MNIST public."""
+    emnist = str(real_data / "emnist-47")
+    prepared = prepare(tmp_path / "a", private_source=emnist, public_source=emnist)
+    assert prepared.classes == 47
+    prepared = prepare(tmp_path / "b", private_source=str(real_data / "usps"), samples=30_000)
+    assert (prepared.classes, prepared.n_public) == (10, 60_000)
 
 
 def test_private_samples_need_labels(tmp_path: Path) -> None:
