@@ -9,6 +9,7 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -51,7 +52,7 @@ def prepare(settings: DemoSettings) -> None:
     """
     home = settings.home
     if task_file(home).exists():
-        _require_same(json.loads(task_file(home).read_text())["task"], settings)
+        _require_same(json.loads(task_file(home).read_text()), settings)
         log.info("home_found", home=str(home))
         return
     write_keys(home, settings.workers)
@@ -70,13 +71,15 @@ def prepare(settings: DemoSettings) -> None:
     log.info("home_prepared", home=str(home), private_samples=data.private_samples)
 
 
-def _require_same(task: dict[str, int], settings: DemoSettings) -> None:
-    wanted = (settings.workers, settings.samples, settings.rounds)
-    found = (task["max_workers"], task["samples_per_round"], task["rounds"])
+def _require_same(content: dict[str, Any], settings: DemoSettings) -> None:
+    task, preprocessing = content["task"], content.get("preprocessing", "none")
+    wanted = (settings.workers, settings.samples, settings.rounds, settings.preprocessing)
+    found = (task["max_workers"], task["samples_per_round"], task["rounds"], preprocessing)
     if found != wanted:
         raise SettingsError(
-            f"{settings.home} was prepared for (workers, samples, rounds) {found}, but the "
-            f"settings say {wanted}; change them back, or prepare another folder (FEDSERUM_HOME)"
+            f"{settings.home} was prepared for (workers, samples, rounds, preprocessing) {found}, "
+            f"but the settings say {wanted}; change them back, or prepare another folder "
+            "(FEDSERUM_HOME)"
         )
 
 
@@ -113,6 +116,8 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     }
     members = [load_account(folder / "key").address for folder in folders]
     content = {"task": task, "members": members, "public_samples": data.n_public}
+    if settings.preprocessing != "none":
+        content["preprocessing"] = settings.preprocessing
     temporary = home / "task.json.new"
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(task_file(home))
