@@ -100,13 +100,14 @@ def play(
             study.distil(window, global_labels, votes)
         own_after = np.array([study.validation_accuracy() for study in studies])
     found = make_targets(settings.targets, votes, classes)
+    is_right = found.targets.argmax(1) == labels_of(public)[found.samples]
     return Outcome(
         before=np.array([study.accuracies[0] for study in studies]),
         after=np.array([study.accuracies[1] for study in studies]),
         own_gain=own_after - own,
         agreement=float(counts.max(1).sum() / max(counts.sum(), 1)),
         labelled=float((votes < classes).mean()),
-        right=float((found.targets.argmax(1) == labels_of(public)[found.samples]).mean()),
+        right=float(is_right.mean()) if len(is_right) else 0.0,
         seconds=time.monotonic() - started,
     )
 
