@@ -8,10 +8,10 @@ SLITHER := .tools/slither
 ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
-DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
+DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: bench-gas snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: bench-gas bench-learning snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -84,6 +84,9 @@ halmos: setup $(HALMOS)/.ready ## Show by symbolic execution what holds for one 
 
 bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
 	PYTHONPATH=. $(BIN)/python -m bench.gas $(if $(CASE),--case '$(CASE)')
+
+bench-learning: setup ## Measure what a round teaches: PRIVATE=… TARGETS=corrected ABSTENTION=0.85 ARGS='--seeds 0'.
+	FEDSERUM_TARGETS=$(or $(TARGETS),corrected) FEDSERUM_ABSTENTION=$(or $(ABSTENTION),0.85) PYTHONPATH=. $(BIN)/python -m bench.learning --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(ARGS)
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md

@@ -9,6 +9,7 @@ import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -51,7 +52,7 @@ def prepare(settings: DemoSettings) -> None:
     """
     home = settings.home
     if task_file(home).exists():
-        _require_same(json.loads(task_file(home).read_text())["task"], settings)
+        _require_same(json.loads(task_file(home).read_text()), settings)
         log.info("home_found", home=str(home))
         return
     write_keys(home, settings.workers)
@@ -82,8 +83,9 @@ def _chosen(settings: DemoSettings) -> dict[str, int]:
     }
 
 
-def _require_same(task: dict[str, int], settings: DemoSettings) -> None:
-    wanted = _chosen(settings)
+def _require_same(content: dict[str, Any], settings: DemoSettings) -> None:
+    wanted: dict[str, Any] = _chosen(settings) | {"preprocessing": settings.preprocessing}
+    task = {"preprocessing": "none"} | content | content["task"]
     differs = [name for name in wanted if task.get(name) != wanted[name]]
     if differs:
         found, wants = ({name: each.get(name) for name in differs} for each in (task, wanted))
@@ -124,6 +126,8 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     }
     members = [load_account(folder / "key").address for folder in folders]
     content = {"task": task, "members": members, "public_samples": data.n_public}
+    if settings.preprocessing != "none":
+        content["preprocessing"] = settings.preprocessing
     temporary = home / "task.json.new"
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(task_file(home))

@@ -117,6 +117,7 @@ def read_task(task_file: Path) -> Task:
     try:
         content: Any = json.loads(task_file.read_text())
         members, fields = list(content["members"]), dict(content["task"])
+        how = {name: content.get(name) for name in ("preprocessing", "threshold")}
     except OSError as error:
         raise SettingsError(
             f"cannot read the task file {task_file} ({error.strerror}); set FEDSERUM_TASK_FILE, or "
@@ -128,7 +129,7 @@ def read_task(task_file: Path) -> Task:
         ) from error
     try:
         root = members_root(members)
-        uri = fields.get("uri") or describe(members)
+        uri = fields.get("uri") or describe(members, **how)
     except MembershipError as error:
         raise SettingsError(f"{task_file}: {error}") from error
     if fields.setdefault("members_root", root) != root:

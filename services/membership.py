@@ -33,6 +33,12 @@ class Description(BaseModel):
     members: list[str] = Field(description="Addresses that may register.")
     name: str = Field("", description="What the federation is called.")
     classes: list[str] | None = Field(None, description="What each class is called.")
+    preprocessing: str | None = Field(
+        None, description="What every sample goes through first (services.preprocessing)."
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Least certainty with which a sample is labelled."
+    )
 
 
 def members_root(addresses: list[str]) -> str:
@@ -66,7 +72,13 @@ def membership_proof(addresses: list[str], address: str) -> list[bytes]:
     return proof
 
 
-def describe(members: list[str], name: str = "", classes: list[str] | None = None) -> str:
+def describe(
+    members: list[str],
+    name: str = "",
+    classes: list[str] | None = None,
+    preprocessing: str | None = None,
+    threshold: float | None = None,
+) -> str:
     """The description as a ``data:`` URI, to be the task's ``uri``.
 
     Raises:
@@ -78,14 +90,25 @@ def describe(members: list[str], name: str = "", classes: list[str] | None = Non
             f"{MOST_MEMBERS_ON_CHAIN}; publish the description (description_json) and set the "
             "task's uri to its address"
         )
-    return DATA_URI + quote(description_json(members, name, classes), safe=_PLAIN)
+    text = description_json(members, name, classes, preprocessing, threshold)
+    return DATA_URI + quote(text, safe=_PLAIN)
 
 
-def description_json(members: list[str], name: str = "", classes: list[str] | None = None) -> str:
+def description_json(
+    members: list[str],
+    name: str = "",
+    classes: list[str] | None = None,
+    preprocessing: str | None = None,
+    threshold: float | None = None,
+) -> str:
     """The description as JSON text, to publish where the task's ``uri`` points."""
     _leaves(tuple(members))
     description = Description(
-        members=[to_checksum_address(member) for member in members], name=name, classes=classes
+        members=[to_checksum_address(member) for member in members],
+        name=name,
+        classes=classes,
+        preprocessing=preprocessing,
+        threshold=threshold,
     )
     return description.model_dump_json(exclude_none=True)
 
@@ -112,7 +135,16 @@ def read_description(source: str, timeout_s: float = 10.0) -> Description:
 
 
 def read_members(task: Task, source: str | None = None) -> list[str]:
-    """The members of a federation, checked against the root that its contract keeps.
+    """The members of a federation, as `read_own_description` finds and checks them.
+
+    Raises:
+        MembershipError: no description, or its list is not the contract's.
+    """
+    return read_own_description(task, source).members
+
+
+def read_own_description(task: Task, source: str | None = None) -> Description:
+    """A federation's description, its members checked against the root that the contract keeps.
 
     Args:
         task: the task, from the contract.
@@ -126,15 +158,15 @@ def read_members(task: Task, source: str | None = None) -> list[str]:
             "the task has no uri, so nobody says who the members are; set FEDSERUM_MEMBERS to the "
             "task's description"
         )
-    members = read_description(source or task.uri).members
-    found = members_root(members)
+    description = read_description(source or task.uri)
+    found = members_root(description.members)
     if found != task.members_root:
         raise MembershipError(
             f"{_short(source or task.uri)} lists other members than the contract: expected root "
             f"{task.members_root}, found {found}; get the current list from the deployer and set "
             "FEDSERUM_MEMBERS to it"
         )
-    return members
+    return description
 
 
 def _fetch(source: str, timeout_s: float) -> bytes:

@@ -6,7 +6,7 @@ module reads the environment. ``docs/settings.md`` lists them all, and a test ke
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -88,6 +88,19 @@ class WorkerSettings(ProcessSettings):
         0.1, gt=0, lt=1, description="Share of the private data held out for validation."
     )
     threads: int = Field(1, gt=0, description="CPU threads for training.")
+    targets: Literal["majority", "shares", "corrected", "dawid-skene"] = Field(
+        "majority",
+        description="What a round's votes teach: majority (the contract's global labels), shares "
+        "(of the votes, soft), corrected (by class frequency) or dawid-skene (docs/learning.md).",
+    )
+    abstention: Literal["none", "rational"] | Annotated[float, Field(ge=0, le=1)] = Field(
+        "none",
+        description="What is left unlabelled: none; rational, what is expected to lose; or a "
+        "number 0..1, what is less certain. A threshold in the task overrides none.",
+    )
+    label_cost: float = Field(
+        0.0, ge=0, description="What one label costs, in units of lambda; for rational abstention."
+    )
     keeper_grace_s: float = Field(
         30.0, ge=0, description="Seconds that a due call may wait before this worker makes it."
     )
@@ -169,6 +182,11 @@ class DemoSettings(ProcessSettings):
     )
     private_samples: int = Field(
         5_000, gt=0, description="Private samples of all workers together."
+    )
+    preprocessing: Literal["none", "box"] = Field(
+        "none",
+        description="What every sample goes through first, as part of the task: none, or box "
+        "(glyphs brought to one size and place).",
     )
     seed: int = Field(0, ge=0, description="Seed of every split, and of each worker's training.")
     port: int = Field(8000, gt=0, le=65535, description="The orchestrator's port.")

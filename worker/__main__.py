@@ -8,7 +8,10 @@ import structlog
 from services import log as logging
 from services.chain import Chain, Federation, load_account, verify_chain, verify_contract
 from services.errors import ContractMissingError, SettingsError
+from services.membership import Description
 from services.settings import PREFIX, WorkerSettings, read_settings
+from services.task import WAD
+from worker.abstention import Abstention
 from worker.data import load_data
 from worker.identity import Identity, claim
 from worker.journal import Journal
@@ -51,9 +54,10 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     verify_contract(chain, contract, settings.code_hash)
     federation = Federation(chain, contract, account)
     task = federation.task()
-    data = load_data(identity, task)
     chain_id = chain.chain_id()
     journal = Journal(identity.state_dir, chain_id, chain.genesis_hash(), federation.address)
+    description = journal.description(task, settings.members)
+    data = load_data(identity, task, description.preprocessing or "none")
     log.info("worker_started", address=account.address, contract=contract, chain_id=chain_id)
     # Torch takes seconds to load: what can fail above has answered by now.
     from worker.study import Study
@@ -62,12 +66,22 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
         federation=federation,
         account=account,
         task=task,
-        study=Study(data, settings, journal.model_file),
+        study=Study(
+            data, settings, journal.model_file, _abstention(settings, description, task.penalty_wad)
+        ),
         n_public=len(data.public),
         journal=journal,
         reporter=Reporter(settings.orchestrator_url, account, chain_id, federation.address),
         settings=settings,
     )
+
+
+def _abstention(settings: WorkerSettings, description: Description, penalty_wad: int) -> Abstention:
+    """The worker's own rule; the task's threshold where it has none."""
+    rule = settings.abstention
+    if rule == "none" and description.threshold is not None:
+        rule = description.threshold
+    return Abstention(rule, penalty_wad / WAD, settings.label_cost)
 
 
 def _ask_orchestrator(chain: Chain, settings: WorkerSettings) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.datasets import Dataset, LabelArray, load_local, require_alike, sha256
 from services.errors import DatasetError
+from services.preprocessing import preprocess
 from services.task import Task
 from worker.identity import Identity
 
@@ -48,8 +49,13 @@ class WorkerData:
             )
 
 
-def load_data(identity: Identity, task: Task) -> WorkerData:
-    """Read a worker's folders or files and hold them against the task.
+def load_data(identity: Identity, task: Task, preprocessing: str = "none") -> WorkerData:
+    """Read a worker's folders or files, hold them against the task and preprocess them as it says.
+
+    Args:
+        identity: whose folders.
+        task: the contract's; its hash is that of the raw public set.
+        preprocessing: from the task's description.
 
     Raises:
         DatasetError: one of them is missing, empty or malformed, they do not fit together, the
@@ -67,10 +73,12 @@ def load_data(identity: Identity, task: Task) -> WorkerData:
             f"{identity.public_data} has {len(public)} samples, but a round labels "
             f"{task.samples_per_round}; use a larger public set, or a task with fewer samples"
         )
+    private = load_local(identity.private_data)
+    test = None if identity.test_data is None else load_local(identity.test_data, "t10k")
     return WorkerData(
-        private=load_local(identity.private_data),
-        public=public,
-        test=None if identity.test_data is None else load_local(identity.test_data, "t10k"),
+        private=preprocess(private, preprocessing),
+        public=preprocess(public, preprocessing),
+        test=None if test is None else preprocess(test, preprocessing),
         n_classes=task.classes,
     )
 

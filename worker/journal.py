@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.errors import JournalError
+from services.membership import Description, read_own_description
+from services.task import Task
 
 SALT_BYTES = 32
 
@@ -49,6 +51,29 @@ class Journal:
     def model_file(self) -> Path:
         """Where the model is kept."""
         return self.folder / "model.pt"
+
+    def description(self, task: Task, source: str | None = None) -> Description:
+        """The task's description as this worker first read it: later it may be gone, or changed.
+
+        Args:
+            task: the task, from the contract.
+            source: where the description is; None: where ``task.uri`` says.
+
+        Raises:
+            MembershipError: there is none, or it is not the contract's.
+            JournalError: what was kept cannot be read.
+        """
+        path = self.folder / "description.json"
+        try:
+            if path.exists():
+                return Description.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise JournalError(f"{path} is corrupt ({error}); delete it to read it anew") from error
+        if not (source or task.uri):
+            return Description.model_validate({"members": []})
+        description = read_own_description(task, source)
+        write_whole(path, description.model_dump_json().encode())
+        return description
 
     def write(self, round_number: int, labels: bytes, label_count: list[int]) -> Entry:
         """Draw a salt and keep the entry; returns it once it is on disk."""

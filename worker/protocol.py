@@ -29,6 +29,7 @@ from services.settings import WorkerSettings
 from services.task import Task
 from worker.journal import Entry, Journal
 from worker.report import Reporter
+from worker.votes import FloatArray, peer_frequencies, read_votes
 
 if TYPE_CHECKING:
     from worker.study import Study
@@ -135,12 +136,13 @@ class Worker:
         task = self.task
         window = round_window(round_number, task.samples_per_round, self.n_public)
         sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
+        frequencies = self._frequencies(round_number - 1)
         parts, label_count, start = [], [0] * task.classes, 0
         for chunk, size in enumerate(sizes):
             samples, start = window[start : start + size], start + size
             if task.committee and self.account.address not in self.federation.committee_of(chunk):
                 continue
-            labels = self.study.label(samples)
+            labels = self.study.label(samples, frequencies)
             parts.append(wire.pack(labels, task.classes))
             counts = wire.count_labels(labels, task.classes)
             label_count = [a + b for a, b in zip(label_count, counts, strict=True)]
@@ -189,7 +191,10 @@ class Worker:
                 continue
             log.info("distillation_started", round=round_number)
             window = round_window(round_number, task.samples_per_round, self.n_public)
-            study.distil(window, global_labels)
+            votes = None
+            if study.wants_votes:
+                votes = read_votes(self.federation, task, round_number, global_labels)
+            study.distil(window, global_labels, votes)
             before, after = study.accuracies[-2:]
             log.info("round_learnt", round=round_number, before=before, after=after)
         self.reporter.report(study)
@@ -212,6 +217,13 @@ class Worker:
                 )
             labels.append(wire.unpack(data, self.task.classes, size))
         return np.concatenate(labels)
+
+    def _frequencies(self, round_number: int) -> FloatArray | None:
+        """R(x) of a round that is over, [C]; None before the first, and where nobody revealed."""
+        if round_number < 1 or self.settings.abstention != "rational":
+            return None
+        me = self.account.address
+        return peer_frequencies(self.federation, round_number, me, self.task.classes)
 
     def _withdraw(self) -> None:
         if self.federation.balance_of(self.account.address) == 0:

@@ -8,14 +8,24 @@ import json
 from pathlib import Path
 
 import numpy as np
+import structlog
 
-from services.datasets import IndexArray, UInt8Array
+from services import scoring
+from services.datasets import Dataset, IndexArray, UInt8Array
 from services.errors import DatasetError, JournalError
 from services.settings import WorkerSettings
 from services.wire import Labels, abstain
+from worker.abstention import Abstention, calibrate
 from worker.data import WorkerData, labels_of
 from worker.journal import write_whole
 from worker.learner import Classes, FloatArray, make_learner
+from worker.targets import Targets, make_targets
+
+log = structlog.get_logger()
+
+# Weights of the private samples when they are rehearsed, one after the other until the validation
+# split is as well known as before; each time with as many public samples, lest those are forgotten.
+REHEARSALS = (4.0, 16.0, 64.0, 256.0)
 
 
 class Study:
@@ -28,7 +38,13 @@ class Study:
             round.
     """
 
-    def __init__(self, data: WorkerData, settings: WorkerSettings, file: Path) -> None:
+    def __init__(
+        self,
+        data: WorkerData,
+        settings: WorkerSettings,
+        file: Path,
+        abstention: Abstention | None = None,
+    ) -> None:
         train, validation = split_validation(
             labels_of(data.private), settings.validation_fraction, settings.seed
         )
@@ -38,6 +54,9 @@ class Study:
         self._public = data.public
         self._n_classes = data.n_classes
         self._file = file
+        self._random = np.random.default_rng(settings.seed)
+        self._targets = settings.targets
+        self._abstention = abstention or Abstention(settings.abstention, cost=settings.label_cost)
         self._learner = make_learner(data.n_classes, data.private.images.shape[1:], settings)
         self.n_private = len(data.private)
         self.model_name = settings.model
@@ -58,43 +77,97 @@ class Study:
         self._learner.fit(self._train.images, labels_of(self._train))
         self._keep(self._accuracy())
 
-    def label(self, samples: IndexArray) -> Labels:
-        """The top-1 class uint16 [n] of each of the n public samples (Q_1bit of the paper)."""
+    @property
+    def wants_votes(self) -> bool:
+        """Whether it learns from everybody's votes, and not from the global labels alone."""
+        return self._targets != "majority"
+
+    def label(self, samples: IndexArray, frequencies: FloatArray | None = None) -> Labels:
+        """The top-1 class uint16 [n] of each of the n public samples (Q_1bit of the paper).
+
+        ABSTAIN where the abstention rule says so.
+
+        Args:
+            samples: indices of public samples, [n].
+            frequencies: R(x), how often peers give each class, [C]; None: all alike.
+        """
         probabilities = self._learner.probabilities(self._public.images[samples])
         labels: Labels = probabilities.argmax(1).astype(np.uint16)
+        if self._abstention.rule == "none":
+            return labels
+        if frequencies is None:
+            frequencies = np.full(self._n_classes, 1 / self._n_classes)
+        known = self._learner.probabilities(self._validation.images)
+        certainty = calibrate(known, labels_of(self._validation)).certainty(probabilities)
+        labels[~self._abstention.is_labelled(certainty, labels, frequencies)] = abstain(
+            self._n_classes
+        )
         return labels
 
-    def distil(self, samples: IndexArray, global_labels: Labels) -> None:
-        """Learn the next round: global labels uint16 [n] of its public samples (section 4.6).
+    def distil(
+        self, samples: IndexArray, global_labels: Labels, votes: scoring.Labels | None = None
+    ) -> None:
+        """Learn the next round from n public samples (section 4.6), unless it does harm.
 
-        ABSTAIN is left out. The private samples are learnt as well, so that the learner does not
-        forget what only it has seen.
+        The private samples are learnt as well, so that the learner does not forget what only it has
+        seen, and rehearsed where it did; if it still is worse on the validation split than before,
+        it stays as it was.
+
+        Args:
+            samples: their indices, [n].
+            global_labels: the contract's majority, uint16 [n]; ABSTAIN is left out.
+            votes: everybody's labels, uint16 [workers, n], if `wants_votes`.
         """
-        is_voted = global_labels != abstain(self._n_classes)
-        if is_voted.any():
-            public = self._public.images[samples[is_voted]]
-            targets = np.concatenate(
-                [
-                    self._one_hot(global_labels[is_voted]),
-                    self._one_hot(labels_of(self._train)),
-                ]
-            )
-            self._learner.distil(
-                np.concatenate([public, self._train.images]),
-                targets,
-                np.ones(len(targets), np.float32),
-            )
+        if votes is None or not self.wants_votes:
+            # One vote each, and all agree: the paper's targets.
+            votes = global_labels[None]
+        found = make_targets(self._targets, votes, self._n_classes)
+        if len(found.samples):
+            self._learn_if_better(samples[found.samples], found)
         self._keep(self._accuracy())
+
+    def _learn_if_better(self, samples: IndexArray, found: Targets) -> None:
+        """Distil, rehearse what was forgotten, and go back to the old learner if that fails."""
+        old, before = self._learner.dump(), self.validation_accuracy()
+        self._learn_with_own(samples, found.targets, found.weights, 1.0)
+        after, n_rehearsals = self.validation_accuracy(), 0
+        for own_weight in REHEARSALS:
+            if after >= before:
+                break
+            some = self._random.permutation(len(samples))[: len(self._train)]
+            self._learn_with_own(
+                samples[some], found.targets[some], found.weights[some], own_weight
+            )
+            after, n_rehearsals = self.validation_accuracy(), n_rehearsals + 1
+        kept = "new" if after >= before else "old"
+        if kept == "old":
+            self._learner.load(old)
+        log.info("learner_compared", before=before, after=after, rehearsals=n_rehearsals, kept=kept)
+
+    def _learn_with_own(
+        self, samples: IndexArray, targets: FloatArray, weights: FloatArray, own_weight: float
+    ) -> None:
+        """Distil k public samples with targets [k, C] and weights [k], and all private ones."""
+        own = self._train
+        self._learner.distil(
+            np.concatenate([self._public.images[samples], own.images]),
+            np.concatenate([targets, np.eye(self._n_classes, dtype=np.float32)[labels_of(own)]]),
+            np.concatenate([weights, np.full(len(own), own_weight, np.float32)]),
+        )
 
     def skip(self) -> None:
         """Leave the next round out: it was void."""
         self._keep(self.accuracies[-1])
 
-    def _one_hot(self, labels: Classes) -> FloatArray:
-        return np.eye(self._n_classes, dtype=np.float32)[labels]
+    def validation_accuracy(self) -> float:
+        """Top-1 accuracy 0..1 on the private samples that are held out from training."""
+        return self._accuracy_on(self._validation)
 
     def _accuracy(self) -> float:
-        return accuracy(self._learner.probabilities(self._test.images), labels_of(self._test))
+        return self._accuracy_on(self._test)
+
+    def _accuracy_on(self, dataset: Dataset) -> float:
+        return accuracy(self._learner.probabilities(dataset.images), labels_of(dataset))
 
     def _keep(self, accuracy: float) -> None:
         """History and learner in one file, so that no crash can tell one without the other."""

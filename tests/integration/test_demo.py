@@ -161,6 +161,29 @@ def test_a_demo_closes_once_the_workers_agree(demo: Demo) -> None:
     assert [path.name for path in (record / "rounds").iterdir()] == ["1.json"]
 
 
+def test_a_demo_learns_and_abstains_as_its_settings_say(demo: Demo) -> None:
+    """Two rounds: the task's pixels, rational abstention by the chain's counts, corrected votes."""
+    demo.command.start(
+        preprocessing="box",
+        abstention="rational",
+        label_cost=2,
+        targets="corrected",
+        rounds=2,
+        epochs=20,
+    )
+    assert demo.end() == 0, demo.command.said()
+    (record,) = demo.runs.iterdir()
+    for worker in range(N_WORKERS):
+        said = (record / "logs" / f"worker-{worker}.log").read_text().splitlines()
+        events = [json.loads(line) for line in said if line.endswith("}")]
+        labelled = [e["n_labels"] for e in events if e["event"] == "labels_journalled"]
+        assert len(labelled) == 2
+        assert max(labelled) < SAMPLES
+        compared = [e for e in events if e["event"] == "learner_compared"]
+        assert len(compared) == 2
+        assert all(e["kept"] == "old" or e["after"] >= e["before"] for e in compared)
+
+
 @pytest.mark.parametrize(
     ("number", "stage"),
     [

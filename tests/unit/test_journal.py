@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.errors import JournalError
+from services.membership import description_json, members_root
+from services.task import Task
 from worker import journal as journal_module
 from worker.journal import Entry, Journal, write_whole
 
@@ -32,6 +34,34 @@ def test_an_entry_is_read_as_it_was_written(journal: Journal, tmp_path: Path) ->
     assert later.read(1) == entry
     assert later.read(2) is None
     assert later.has_entries()
+
+
+def test_the_description_is_kept_as_it_was_first_read(journal: Journal, tmp_path: Path) -> None:
+    """A worker that has deposited can go on when the page is gone, and sees the same pixels."""
+    members = ["0x" + "11" * 20]
+    page = tmp_path / "page.json"
+    page.write_text(description_json(members, preprocessing="box", threshold=0.5))
+    task = Task(
+        members_root=members_root(members),
+        dataset_hash="0x" + "00" * 32,
+        samples_per_round=256,
+        chunk_samples=256,
+        classes=10,
+        max_workers=4,
+        uri=str(page),
+    )
+    first = journal.description(task)
+    assert (first.preprocessing, first.threshold) == ("box", 0.5)
+    page.write_text(description_json(members))
+    assert journal.description(task) == first
+    page.unlink()
+    assert Journal(tmp_path, 31337, GENESIS, CONTRACT).description(task) == first
+
+    (journal.folder / "description.json").write_text("{")
+    with pytest.raises(JournalError, match="delete it to read it anew"):
+        journal.description(task)
+    (journal.folder / "description.json").unlink()
+    assert journal.description(task.model_copy(update={"uri": ""})).preprocessing is None
 
 
 def test_no_salt_is_drawn_twice(journal: Journal) -> None:

