@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hand import verbs
 from hand.predictions import read_array
+from hand.status import status
 from services import log as logging
 from services.accounts import load_account, new_key
 from services.errors import SettingsError
@@ -71,7 +72,7 @@ def _take(verb: str, given: Namespace, settings: HandSettings) -> str:
             case "reveal":
                 return verbs.reveal(steps)
             case "status":
-                return verbs.status(steps)
+                return status(steps)
             case "leave":
                 return verbs.leave(steps)
             case "keep":

@@ -6,13 +6,14 @@ One look at the chain and at the journal; the sentences that every verb says or 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.chain import Phase
+from services.chain import Federation, Phase
 from services.errors import RoundError
 from services.keeper import due
 from worker.journal import Entry
 from worker.steps import Steps
 
 NO_COMMITMENT = bytes(32)
+WEI = 10**18  # of an ether
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def next_step(standing: Standing) -> str:
         return "fedserum labels -o global.npy; no balance is left here"
     if standing.due_call:
         what = "the phase is over" if standing.is_over else "the round can be settled"
-        return f"fedserum keep: {what}, and nobody has called {standing.due_call} yet"
+        return f"fedserum keep, if nobody else does soon: {what} and waits for {standing.due_call}"
     if standing.phase is Phase.REGISTRATION:
         if standing.balance_wei:
             return f"wait until round 1 opens, at {moment(standing.deadline)} or when all are in"
@@ -152,3 +153,14 @@ def not_now(standing: Standing, what: str) -> RoundError:
 def moment(unix_s: int) -> str:
     """A time in UTC, e.g. `2026-11-25 21:40:00Z`."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def last_settled(federation: Federation) -> int:
+    """The last round that is over, settled or void; 0 before there is one."""
+    return max(federation.round() - (federation.phase() is not Phase.CLOSED), 0)
+
+
+def ether(wei: int) -> str:
+    """Wei as ether, exactly and without zeros at the end."""
+    whole, rest = divmod(wei, WEI)
+    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".")

@@ -3,19 +3,24 @@
 What was done already is said, not done again, so that every verb may be repeated after a crash.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from hand.predictions import Array, as_codes, round_labels, write_array
-from hand.standing import Standing, moment, next_step, not_now, read_standing
+from hand.standing import (
+    Standing,
+    ether,
+    last_settled,
+    moment,
+    next_step,
+    not_now,
+    read_standing,
+)
 from services.chain import Federation, Phase
 from services.errors import ContractRevertError, LabelsError, RoundError
 from services.keeper import due, perform
 from worker.journal import Entry
 from worker.revealed import revealed_votes
 from worker.steps import TOO_LATE, Steps, global_labels, too_late_to_register
-
-WEI = 10**18
 
 
 def register(steps: Steps, members: str | None) -> str:
@@ -41,7 +46,10 @@ def register(steps: Steps, members: str | None) -> str:
         raise too_late_to_register(me, steps.federation.phase()) from error
     if receipt is None:
         return f"{me} is registered already; nothing was sent"
-    return f"{me} is registered; {deposit} ether are its deposit, in {receipt.transaction_hash}"
+    return (
+        f"{me} is registered with a deposit of {deposit} ether, in {receipt.transaction_hash}\n"
+        f"next: {next_step(read_standing(steps))}"
+    )
 
 
 def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str:
@@ -134,7 +142,7 @@ def labels(federation: Federation, number: int | None, file: Path, votes: Path |
         LabelsError: a file cannot be written.
     """
     task = federation.task()
-    last = max(federation.round() - (federation.phase() is not Phase.CLOSED), 0)
+    last = last_settled(federation)
     number = last if number is None else number
     if not 1 <= number <= last:
         raise RoundError(
@@ -154,35 +162,6 @@ def labels(federation: Federation, number: int | None, file: Path, votes: Path |
         write_array(votes, counted)
         said += f"\nvotes of {task.classes} classes for each in {votes}"
     return said
-
-
-def status(steps: Steps) -> str:
-    """Where the federation and this participant are, and what is next."""
-    standing, task = read_standing(steps), steps.task
-    federation, number = steps.federation, standing.round_number
-    lines = {
-        "federation": f"{federation.address} on chain {federation.chain.chain_id()}",
-        "phase": standing.round_and_phase + _left(standing),
-        "task": f"{task.samples_per_round} samples of {task.classes} classes a round; public set "
-        f"{task.dataset_hash}",
-        "you": f"{standing.address}; balance {ether(standing.balance_wei)} ether here, "
-        f"{ether(standing.ether_wei)} outside",
-    }
-    if number and standing.phase is not Phase.CLOSED and standing.is_on_roster:
-        first = (number - 1) * task.samples_per_round
-        lines |= {
-            "samples": f"{first} to {first + task.samples_per_round - 1} of the public set (from "
-            f"the start again where it ends); yours: {_rows(steps.assigned_rows())}",
-            "committed": _yes(standing.is_committed)
-            + f"; {_count(federation, number, 'Committed')} of {standing.n_roster} have",
-            "revealed": _yes(standing.is_revealed)
-            + f"; {_count(federation, number, 'Revealed')} of {standing.n_roster} have",
-        }
-    elif standing.phase is Phase.REGISTRATION:
-        lines["registered"] = f"{_yes(standing.balance_wei > 0)}; {standing.n_roster} of at most "
-        lines["registered"] += f"{task.max_workers} are"
-    lines["next"] = next_step(standing)
-    return "\n".join(f"{name:<11} {text}" for name, text in lines.items())
 
 
 def leave(steps: Steps) -> str:
@@ -246,12 +225,6 @@ def keep(federation: Federation) -> str:
     return f"made: {', '.join(made)}" if made else "nothing is due; nothing was sent"
 
 
-def ether(wei: int) -> str:
-    """Wei as ether, exactly and without zeros at the end."""
-    whole, rest = divmod(wei, WEI)
-    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".")
-
-
 def _packed(
     steps: Steps, array: Array, round_number: int, public_samples: int | None
 ) -> tuple[bytes, list[int]]:
@@ -294,29 +267,3 @@ def _committed_already(
         f"round {number}: already committed to these labels; nothing was sent\n"
         f"next: {next_step(standing)}"
     )
-
-
-def _left(standing: Standing) -> str:
-    if standing.phase is Phase.CLOSED:
-        return ""
-    left_s = standing.deadline - standing.now
-    return f" ({left_s} s left)" if left_s > 0 else " (over)"
-
-
-def _yes(is_so: bool) -> str:
-    return "yes" if is_so else "no"
-
-
-def _count(federation: Federation, round_number: int, name: str) -> int:
-    return len(federation.round_events(round_number, [name]))
-
-
-def _rows(rows: Sequence[slice]) -> str:
-    """Rows of the round as text, neighbours joined: `0-511, 768-1023`."""
-    joined: list[list[int]] = []
-    for part in rows:
-        if joined and joined[-1][1] == part.start:
-            joined[-1][1] = part.stop
-        else:
-            joined.append([part.start, part.stop])
-    return "rows " + ", ".join(f"{start}-{stop - 1}" for start, stop in joined)

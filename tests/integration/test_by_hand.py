@@ -15,6 +15,8 @@ from nodes import ETHER, Node
 
 from hand import verbs
 from hand.predictions import NO_LABEL
+from hand.standing import ether
+from hand.status import status
 from services import wire
 from services.chain import Federation, Phase
 from services.errors import FedserumError, LabelsError, MembershipError, RoundError
@@ -79,7 +81,7 @@ def test_every_step_of_a_round_may_be_repeated(federation: Build, tmp_path: Path
     stage = federation()
     steps, me = steps_of(stage, tmp_path), stage.members[0]
     codes = some_codes(stage)
-    assert verbs.status(steps).endswith("next        fedserum register")
+    assert status(steps).endswith("next        fedserum register")
 
     def repeated(verb: Callable[..., str], *arguments: Any) -> tuple[str, str]:
         first, n_sent = verb(*arguments), nonce(steps)
@@ -88,11 +90,11 @@ def test_every_step_of_a_round_may_be_repeated(federation: Build, tmp_path: Path
         return first, second
 
     first, second = repeated(verbs.register, steps, None)
-    assert f"{me} is registered; 1 ether" in first
+    assert f"{me} is registered with a deposit of 1 ether" in first
     assert "registered already" in second
     for worker in stage.workers[1:]:
         steps_of(stage, tmp_path / "others", stage.workers.index(worker)).register(None)
-    assert "fedserum commit predictions.npy" in verbs.status(steps)
+    assert "fedserum commit predictions.npy" in status(steps)
 
     first, second = repeated(verbs.commit, steps, codes, None)
     n_labels = int((codes != NO_LABEL).sum())
@@ -102,20 +104,22 @@ def test_every_step_of_a_round_may_be_repeated(federation: Build, tmp_path: Path
     assert "next: wait for the reveals: from 20" in second
     openings = others_commit(stage)
     assert "already committed" in verbs.commit(steps, codes, None)  # also in the next phase
-    assert "next        fedserum reveal, before 20" in verbs.status(steps)
+    assert "next        fedserum reveal, before 20" in status(steps)
 
     first, second = repeated(verbs.reveal, steps)
     assert "round 1: revealed in 0x" in first
     assert "revealed already" in second
     others_reveal(stage, openings)
-    assert "fedserum keep: the round can be settled" in verbs.status(steps)
+    assert "the round can be settled and waits for aggregate" in status(steps)
     assert verbs.keep(stage.workers[0]) == "made: aggregate 0, aggregate 1, aggregate 2, settle"
     assert verbs.keep(stage.workers[0]) == "nothing is due; nothing was sent"
 
     balance = stage.deployer.balance_of(me)
-    assert "closed after round 1" in verbs.status(steps)
+    assert "closed after round 1" in status(steps)
+    reward = ether(stage.deployer.reward_of(1, me))
+    assert f"reward      {reward} ether in round 1" in status(steps)
     first, second = repeated(verbs.withdraw, steps)
-    assert f"withdrew {verbs.ether(balance)} ether" in first
+    assert f"withdrew {ether(balance)} ether" in first
     assert "withdrawn already" in second
     assert stage.deployer.balance_of(me) == 0
 
@@ -138,7 +142,7 @@ def test_other_labels_than_those_committed_or_journalled_are_refused(
     message = refused(RoundError, verbs.commit, steps, other, None)
     assert "the journal holds other labels than this file" in message
     assert str(steps.journal.folder / "round-1.json") in message
-    assert "fedserum commit: labels are in the journal" in verbs.status(steps)
+    assert "fedserum commit: labels are in the journal" in status(steps)
     assert nonce(steps) == n_sent
 
     verbs.commit(steps, mine, None)
@@ -177,7 +181,7 @@ def test_what_is_too_early_or_too_late_says_when_and_what_else(
 
     node.pass_time(300)
     assert "registration is closed" in refused(RoundError, verbs.register, late, None)
-    assert "the phase is over, and nobody has called advance" in verbs.status(steps)
+    assert "the phase is over and waits for advance" in status(steps)
     assert verbs.keep(steps.federation) == "made: advance"
     for verb, arguments in (
         (verbs.register, (None,)),
@@ -209,7 +213,7 @@ def test_who_reveals_too_late_is_told_so(federation: Build, node: Node, tmp_path
     keep(stage)
     for verb in (verbs.reveal, verbs.withdraw):
         assert "was slashed and is excluded" in refused(RoundError, verb, steps)
-    assert "slashed and excluded for good" in verbs.status(steps)
+    assert "slashed and excluded for good" in status(steps)
 
 
 def test_between_rounds_one_may_leave_with_the_balance(federation: Build, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from local import PATIENCE_S, SAMPLES
 from nodes import ETHER, ROOT, Node
 from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
 
+from hand.standing import ether
 from services.chain import Phase
 from services.datasets import load_idx
 from services.settings import PREFIX
@@ -70,8 +71,8 @@ class Hand:
         assert process.returncode == code, said + complained
         return complained if code else said
 
-    def kill_under_way(self, node: Node, *arguments: str) -> None:
-        """Start a command and kill it when its transaction waits for a block."""
+    def kill_under_way(self, node: Node, *arguments: str, arrives: bool = False) -> None:
+        """Start a command and kill it when its transaction waits for a block, which may get it."""
         with without_blocks(node):
             process = self.start(*arguments)
             try:
@@ -79,7 +80,8 @@ class Hand:
             finally:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
-            node.drop_pending()
+            if not arrives:
+                node.drop_pending()
 
 
 def predict(private: Path, public: Path) -> np.ndarray:
@@ -146,7 +148,8 @@ def test_a_round_by_hand_beside_nine_workers(
     assert "next        fedserum reveal" in hand.do("status")
     hand.kill_under_way(party.node, "reveal")
     assert chain.phase() is Phase.REVEAL
-    assert "round 1: revealed in 0x" in hand.do("reveal")
+    hand.kill_under_way(party.node, "reveal", arrives=True)
+    assert "round 1: revealed already" in hand.do("reveal")
     party.await_chain(lambda: chain.phase() is Phase.CLOSED)
     assert "closed after round 1" in hand.do("status")
 
@@ -162,7 +165,7 @@ def test_a_round_by_hand_beside_nine_workers(
     assert chain.score_of(1, me) > 0
     before = chain.chain.balance_wei(me)
     hand.kill_under_way(party.node, "withdraw")
-    assert "withdrew" in hand.do("withdraw")
+    assert f"withdrew {ether(ETHER // 2 + reward)} ether" in hand.do("withdraw")
     assert "withdrawn already" in hand.do("withdraw")
     assert 0 <= ETHER // 2 + reward - (chain.chain.balance_wei(me) - before) < ETHER // 100
     for name in ("Registered", "Committed", "Revealed", "Withdrawn"):

@@ -4,6 +4,7 @@ import ast
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,9 @@ def test_the_contracts_promises_name_tests_that_exist() -> None:
         source = (ROOT / "contracts" / folder / file).read_text(encoding="utf-8")
         for name in re.findall(r"`(\w+)`", names):
             assert f" {name}(" in source, (file, name)
+
+
+def test_by_hand_needs_no_torch() -> None:
+    """Whoever brings labels of its own does not install what we train with."""
+    code = "import sys, hand.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hand.standing import Standing, moment, next_step
-from hand.verbs import ether
+from hand.standing import Standing, ether, moment, next_step
 from services.chain import Phase
 from worker.journal import Entry
 
@@ -48,8 +47,14 @@ UNTIL = moment(NOW + 60)
         (replace(IN_REVEAL, opens=False), "find the state folder of your commit"),
         (replace(IN_REVEAL, is_revealed=True), "wait until the round is settled"),
         (replace(IN_REVEAL, commitment=bytes(32)), "wait until the round is settled"),
-        (replace(IN_REVEAL, now=NOW + 60, due_call="advance"), "fedserum keep: the phase is over"),
-        (replace(IN_REVEAL, due_call="settle"), "fedserum keep: the round can be settled"),
+        (
+            replace(IN_REVEAL, now=NOW + 60, due_call="advance"),
+            "fedserum keep, if nobody else does soon: the phase is over",
+        ),
+        (
+            replace(IN_REVEAL, due_call="settle"),
+            "fedserum keep, if nobody else does soon: the round can",
+        ),
         (replace(IN_COMMIT, balance_wei=0), "nothing: not in this federation"),
         (replace(IN_COMMIT, balance_wei=0, is_excluded=True), "nothing: slashed"),
         (CLOSED, "fedserum labels -o global.npy, and fedserum withdraw"),
