@@ -5,6 +5,8 @@ What was done already is said, not done again, so that every verb may be repeate
 
 from pathlib import Path
 
+import numpy as np
+
 from hand.predictions import Array, as_codes, round_labels, write_array
 from hand.standing import (
     Standing,
@@ -15,11 +17,12 @@ from hand.standing import (
     not_now,
     read_standing,
 )
+from services import scoring
 from services.chain import Federation, Phase
 from services.errors import ContractRevertError, LabelsError, RoundError
 from services.keeper import due, perform
 from worker.journal import Entry
-from worker.revealed import revealed_votes
+from worker.revealed import revealed_labels
 from worker.steps import TOO_LATE, Steps, global_labels, too_late_to_register
 
 
@@ -158,8 +161,8 @@ def labels(federation: Federation, number: int | None, file: Path, votes: Path |
     write_array(file, codes)
     said = f"round {number}: {len(codes)} global labels in {file}, {(codes < 0).sum()} of them -1"
     if votes is not None:
-        counted = revealed_votes(federation, task, number)
-        write_array(votes, counted)
+        counted = scoring.vote(revealed_labels(federation, task, number), task.classes)
+        write_array(votes, counted.astype(np.uint16))
         said += f"\nvotes of {task.classes} classes for each in {votes}"
     return said
 

@@ -1,9 +1,8 @@
-"""What everybody revealed in a round, as votes, checked against what the contract keeps."""
+"""What everybody revealed in a round, as labels, checked against what the contract keeps."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from services import assignment, wire
 from services.chain import Federation
@@ -11,23 +10,22 @@ from services.errors import RoundError
 from services.task import Task
 
 
-def revealed_votes(federation: Federation, task: Task, round_number: int) -> npt.NDArray[np.uint16]:
-    """How many workers gave each class to each sample of a round: uint16 [m, C].
+def revealed_labels(federation: Federation, task: Task, round_number: int) -> wire.Labels:
+    """The labels of a round, uint16 [n, m]: a row for each worker that revealed.
 
-    Labels come from the contract's events and are checked against the Merkle roots that it keeps,
-    which also tells, in a round with committees, which chunks a worker labelled.
+    ABSTAIN where a worker abstained or was not asked. Labels come from the contract's events and
+    are checked against the Merkle roots that it keeps. A root also tells which chunks its worker
+    was dealt, so that no node has to remember the committees of a round that is over.
 
     Raises:
         RoundError: the node shows other labels than were revealed.
     """
     sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
-    events = federation.round_events(round_number, ["RoundOpened", "Revealed"])
-    n = next(event.args["workers"] for event in events if event.name == "RoundOpened")
-    shares = possible_shares(n, task.committee, len(sizes))
-    votes = np.zeros((task.samples_per_round, task.classes), np.uint16)
-    for event in events:
-        if event.name != "Revealed":
-            continue
+    opened, *revealed = federation.round_events(round_number, ["RoundOpened", "Revealed"])
+    shares = possible_shares(opened.args["workers"], task.committee, len(sizes))
+    shape = len(revealed), task.samples_per_round
+    labels = np.full(shape, wire.abstain(task.classes), np.uint16)
+    for row, event in zip(labels, revealed, strict=True):
         worker = event.args["worker"]
         root = federation.labels_root_of(round_number, worker)
         parts = _parts(event.args["labels"], shares, sizes, task.classes, root)
@@ -36,11 +34,10 @@ def revealed_votes(federation: Federation, task: Task, round_number: int) -> npt
                 f"round {round_number}: the node shows other labels of {worker} than it revealed; "
                 "use another node (FEDSERUM_RPC_URL)"
             )
-        for chunk, labels in parts.items():
+        for chunk, part in parts.items():
             start = chunk * task.chunk_samples
-            rows = start + np.flatnonzero(labels < task.classes)
-            votes[rows, labels[labels < task.classes]] += 1
-    return votes
+            row[start : start + sizes[chunk]] = part
+    return labels
 
 
 def possible_shares(n: int, committee: int, n_chunks: int) -> list[tuple[int, ...]]:
