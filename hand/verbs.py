@@ -44,9 +44,11 @@ def register(steps: Steps, members: str | None) -> str:
     try:
         receipt = steps.register(members)
     except ContractRevertError as error:
-        if error.name not in TOO_LATE:
+        if error.name in TOO_LATE:
+            raise too_late_to_register(me, steps.federation.phase()) from error
+        if error.name != "AlreadyRegistered":  # by a killed process, just now
             raise
-        raise too_late_to_register(me, steps.federation.phase()) from error
+        receipt = None
     if receipt is None:
         return f"{me} is registered already; nothing was sent"
     return (
@@ -79,6 +81,7 @@ def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str
     if standing.is_committed:
         return _committed_already(steps, standing, packed)
     entry = _journalled(steps, standing, packed)
+    n_rows = sum(rows.stop - rows.start for rows in steps.assigned_rows())
     try:
         receipt = steps.commit(number, entry)
     except ContractRevertError as error:
@@ -90,7 +93,6 @@ def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str
             f"round {number}: commits closed at {moment(standing.deadline)}, before this one was "
             "in; nothing is lost but the round: commit earlier in the next one"
         ) from error
-    n_rows = sum(rows.stop - rows.start for rows in steps.assigned_rows())
     n_labels = sum(entry.label_count)
     return (
         f"round {number}: committed to {n_labels} labels and {n_rows - n_labels} abstentions, in "
@@ -124,7 +126,7 @@ def reveal(steps: Steps) -> str:
             raise
         raise RoundError(
             f"round {number}: reveals closed at {moment(standing.deadline)}, before this one was "
-            "in; the deposit is slashed. Reveal earlier next time"
+            "in; who withholds labels is slashed when the phase ends: the next time reveal earlier"
         ) from error
     sent = "already" if receipt is None else f"in {receipt.transaction_hash}"
     return f"round {number}: revealed {sent}\nnext: {next_step(read_standing(steps))}"
