@@ -160,11 +160,12 @@ def labels(federation: Federation, number: int | None, file: Path, votes: Path |
             f"round {number} was void, so it has no global labels; ask for another (--round)"
         )
     codes = as_codes(found_labels, task.classes)
-    write_array(file, codes)
-    said = f"round {number}: {len(codes)} global labels in {file}, {(codes < 0).sum()} of them -1"
     if votes is not None:
         counted = scoring.vote(revealed_labels(federation, task, number), task.classes)
         write_array(votes, counted.astype(np.uint16))
+    write_array(file, codes)
+    said = f"round {number}: {len(codes)} global labels in {file}, {(codes < 0).sum()} of them -1"
+    if votes is not None:
         said += f"\nvotes of {task.classes} classes for each in {votes}"
     return said
 
