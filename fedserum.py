@@ -1,13 +1,15 @@
 """The `fedserum` command: names every verb and hands over.
 
-Settings come from environment variables (docs/settings.md); `audit`, `cost` and `dataset` take
-arguments.
+Settings come from environment variables (docs/settings.md); `audit`, `cost`, `dataset` and the
+verbs by hand take arguments.
 """
 
 import sys
 from collections.abc import Sequence
 
 from services.errors import FedserumError
+
+BY_HAND = ("key", "register", "commit", "reveal", "labels", "status", "leave", "withdraw", "keep")
 
 USAGE = """\
 usage: fedserum VERB
@@ -19,6 +21,18 @@ usage: fedserum VERB
   audit          recompute every round from the chain: audit [--rpc URL] [--contract 0x…]
   dataset        the hash of a data set, or what is in it: dataset hash|show SOURCE
   cost           what a federation will cost on chain: cost --help
+
+by hand, with labels from any pipeline (docs/by-hand.md; VERB --help):
+
+  key            make a key: key new FILE
+  register       join with the deposit
+  commit         commit to a round's labels: commit predictions.npy
+  reveal         reveal them
+  labels         fetch the majority's labels: labels -o global.npy
+  status         where the federation and you are, and what to do next
+  leave          leave before or between rounds
+  withdraw       take the balance of a closed federation
+  keep           make the calls that are due and that nobody has made
 
 Every setting is an environment variable FEDSERUM_…; docs/settings.md lists them.
 """
@@ -42,6 +56,11 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
             from services.dataset_command import run as dataset
 
             dataset(arguments[1:])
+            return 0
+        if arguments and arguments[0] in BY_HAND:
+            from hand.__main__ import run as by_hand
+
+            by_hand(arguments)
             return 0
         if verb == "worker":
             from worker.__main__ import run

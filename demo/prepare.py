@@ -5,8 +5,6 @@ own key and none of them meet in one folder.
 """
 
 import json
-import os
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import structlog
 
 from demo.data import PreparedData, prepare_data
 from services import log as logging
-from services.accounts import development_account, load_account
+from services.accounts import development_account, load_account, new_key
 from services.chain import Chain
 from services.errors import SettingsError, WrongChainError
 from services.node import LOCAL_CHAIN_IDS
@@ -106,9 +104,7 @@ def write_keys(home: Path, n_workers: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         key_file = folder / "key"
         if not key_file.exists():
-            descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
+            new_key(key_file)
 
 
 def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:

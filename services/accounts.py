@@ -1,5 +1,7 @@
 """Addresses and keys: checked, read from files, and known to everyone or not."""
 
+import os
+import secrets
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +46,31 @@ def load_account(key_file: Path) -> LocalAccount:
             f"{len(text)} characters"
         ) from error
     return account
+
+
+def new_key(key_file: Path) -> LocalAccount:
+    """Draw a private key and keep it in a new file that only its owner may read.
+
+    Raises:
+        SettingsError: the file is there already, or cannot be written.
+    """
+    try:
+        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{key_file} is there already, and a key that is overwritten is lost with its money; "
+            "name a file that is not there, or use that key"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write the key file {key_file} ({error.strerror}); name a file in a folder "
+            "that is there and that you may write"
+        ) from error
+    return load_account(key_file)
 
 
 def development_account(index: int) -> LocalAccount:

@@ -32,8 +32,8 @@ class ProcessSettings(BaseSettings):
     )
 
 
-class WorkerSettings(ProcessSettings):
-    """One worker process."""
+class ParticipantSettings(ProcessSettings):
+    """Whoever takes part, by `fedserum worker` or by hand."""
 
     contract: str | None = Field(
         None, description="The federation's address; empty: ask the orchestrator for it once."
@@ -48,16 +48,22 @@ class WorkerSettings(ProcessSettings):
     members: str | None = Field(
         None, description="Path or URL of the task description; empty: the contract's task.uri."
     )
+    key_file: Path | None = Field(
+        None, description="File with the worker's private key: 64 hex digits (`--key-file`)."
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="Folder for the journal and the model; survives restarts (`--state-dir`).",
+    )
+
+
+class WorkerSettings(ParticipantSettings):
+    """One worker process."""
+
     home: Path | None = Field(
         None,
         description="Folder made by `fedserum prepare`: the worker claims a free identity in it. "
-        "Empty: the next five settings name the files.",
-    )
-    key_file: Path | None = Field(
-        None, description="File with the worker's private key: 64 hex digits."
-    )
-    state_dir: Path | None = Field(
-        None, description="Folder for the journal and the model; survives restarts."
+        "Empty: key file, state folder and the next three settings name the files.",
     )
     private_data: Path | None = Field(
         None, description="The private, labelled samples: a folder or file (docs/data.md)."
@@ -106,6 +112,17 @@ class WorkerSettings(ProcessSettings):
     )
     reveal_margin_s: float = Field(
         5.0, ge=0, description="Warn if less than these seconds are left when a reveal is sent."
+    )
+
+
+class HandSettings(ParticipantSettings):
+    """One verb by hand."""
+
+    public_samples: int | None = Field(
+        None,
+        gt=0,
+        description="Number of samples in the public set, if a file of predictions is for all of "
+        "it and not for one round (`--public-samples`).",
     )
 
 

@@ -54,13 +54,31 @@ def claim(settings: WorkerSettings) -> Iterator[Identity]:
             yield identity
         return
     if settings.home is None:
-        raise JournalError(
-            f"another worker runs with the state folder {settings.state_dir}; stop it, or give "
-            f"this one a key and a folder of its own ({PREFIX}KEY_FILE, {PREFIX}STATE_DIR)"
-        )
+        raise _held(settings.state_dir)
     raise SettingsError(
         f"every identity in {settings.home / 'workers'} is taken or none was prepared; run fewer "
         f"workers, or prepare a federation with more ({PREFIX}WORKERS)"
+    )
+
+
+@contextmanager
+def hold(state_dir: Path) -> Iterator[None]:
+    """Hold one state folder for as long as the context lasts.
+
+    Raises:
+        JournalError: another process holds it, or it cannot be written.
+    """
+    lock = _lock(state_dir)
+    if lock is None:
+        raise _held(state_dir)
+    with lock:
+        yield
+
+
+def _held(state_dir: Path | None) -> JournalError:
+    return JournalError(
+        f"another worker runs with the state folder {state_dir}; stop it, or give this one a key "
+        f"and a folder of its own ({PREFIX}KEY_FILE, {PREFIX}STATE_DIR)"
     )
 
 

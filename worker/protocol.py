@@ -9,12 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 from eth_account.signers.local import LocalAccount
-from eth_utils.crypto import keccak
 
-from services import wire
 from services.chain import Federation, Phase
 from services.datasets import round_window
 from services.errors import (
@@ -24,19 +21,17 @@ from services.errors import (
     TransactionError,
 )
 from services.keeper import Duty, due, perform
-from services.membership import membership_proof, read_members
 from services.settings import WorkerSettings
 from services.task import Task
-from worker.journal import Entry, Journal
+from worker.journal import Entry
 from worker.report import Reporter
-from worker.votes import FloatArray, peer_frequencies, read_votes
+from worker.revealed import FloatArray, peer_frequencies, revealed_labels
+from worker.steps import TOO_LATE, Steps
 
 if TYPE_CHECKING:
     from worker.study import Study
 
 log = structlog.get_logger()
-
-TOO_LATE = ("WrongPhase", "DeadlinePassed")  # the contract's refusals when a window has closed
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Worker:
     task: Task
     study: "Study"
     n_public: int
-    journal: Journal
+    steps: Steps
     reporter: Reporter
     settings: WorkerSettings
     _duty: Duty | None = field(default=None, init=False)
@@ -69,7 +64,7 @@ class Worker:
             if phase is Phase.REGISTRATION:
                 self._register()
             else:
-                self._require_in(phase)
+                self.steps.require_in(phase)
             if not self.study.is_trained:
                 self._train()
                 continue
@@ -87,19 +82,16 @@ class Worker:
     # ------------------------------------------------------------------------------ steps
 
     def _register(self) -> None:
-        me = self.account.address
-        if self.federation.balance_of(me) > 0:
-            return
-        proof = membership_proof(read_members(self.task, self.settings.members), me)
         try:
-            receipt = self.federation.register(proof, self.task.deposit_wei)
+            receipt = self.steps.register(self.settings.members)
         except ContractRevertError as error:
             # An earlier process of ours was still on its way, or the window has just closed.
             if error.name not in ("AlreadyRegistered", *TOO_LATE):
                 raise
             log.info("registration_not_needed", why=str(error))
             return
-        log.info("worker_registered", tx=receipt.transaction_hash)
+        if receipt is not None:
+            log.info("worker_registered", tx=receipt.transaction_hash)
 
     def _train(self) -> None:
         log.info("training_started", private_samples=self.study.n_private)
@@ -115,17 +107,14 @@ class Worker:
         me = self.account.address
         if any(self.federation.commitment_of(round_number, me)):
             return
-        entry = self.journal.read(round_number) or self._label(round_number)
-        if self.federation.round() != round_number:
-            # Learning the last round can outlast this one's windows, and the contract would take
-            # the commitment for the next round, where nothing opens it.
-            log.warning("commit_not_sent", round=round_number, why="the round is over")
-            return
+        entry = self.steps.journal.read(round_number) or self._label(round_number)
         try:
-            receipt = self.federation.commit(self._commitment(round_number, entry))
-        except ContractRevertError as error:
-            # As above; where the window has closed, the round goes on without us.
-            if error.name not in ("AlreadyCommitted", *TOO_LATE):
+            receipt = self.steps.commit(round_number, entry)
+        except (ContractRevertError, RoundError) as error:
+            # Learning the last round can outlast this one's windows: it goes on without us. Or an
+            # earlier process of ours was still on its way.
+            late = ("AlreadyCommitted", *TOO_LATE)
+            if isinstance(error, ContractRevertError) and error.name not in late:
                 raise
             log.warning("commit_not_sent", round=round_number, why=str(error))
             return
@@ -133,20 +122,11 @@ class Worker:
 
     def _label(self, round_number: int) -> Entry:
         """Label this worker's chunks and keep them, with a fresh salt, before anybody commits."""
-        task = self.task
-        window = round_window(round_number, task.samples_per_round, self.n_public)
-        sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
+        window = round_window(round_number, self.task.samples_per_round, self.n_public)
         frequencies = self._frequencies(round_number - 1)
-        parts, label_count, start = [], [0] * task.classes, 0
-        for chunk, size in enumerate(sizes):
-            samples, start = window[start : start + size], start + size
-            if task.committee and self.account.address not in self.federation.committee_of(chunk):
-                continue
-            labels = self.study.label(samples, frequencies)
-            parts.append(wire.pack(labels, task.classes))
-            counts = wire.count_labels(labels, task.classes)
-            label_count = [a + b for a, b in zip(label_count, counts, strict=True)]
-        entry = self.journal.write(round_number, b"".join(parts), label_count)
+        parts = [self.study.label(window[rows], frequencies) for rows in self.steps.assigned_rows()]
+        labels, label_count = self.steps.pack(parts)
+        entry = self.steps.journal.write(round_number, labels, label_count)
         log.info("labels_journalled", round=round_number, n_labels=sum(label_count))
         return entry
 
@@ -155,22 +135,13 @@ class Worker:
         committed = self.federation.commitment_of(round_number, me)
         if not any(committed) or any(self.federation.labels_root_of(round_number, me)):
             return
-        entry = self.journal.read(round_number)
-        if entry is None or self._commitment(round_number, entry) != committed:
-            raise RoundError(
-                f"round {round_number}: the journal in {self.journal.folder} does not open our "
-                f"commitment 0x{committed.hex()}; start with the state folder that it was made "
-                "from before the reveals close, or the deposit will be slashed"
-            )
+        entry = self.steps.opening(round_number, committed)
         left_s = self.federation.deadline() - self.federation.chain.now()
         if left_s < self.settings.reveal_margin_s:
             log.warning("reveal_late", round=round_number, seconds_left=left_s)
         try:
-            receipt = self.federation.reveal(entry.labels, entry.label_count, entry.salt)
+            receipt = self.steps.reveal(round_number, entry)
         except ContractRevertError as error:
-            if any(self.federation.labels_root_of(round_number, me)):
-                log.info("reveal_not_needed", round=round_number, why=str(error))
-                return
             if error.name not in TOO_LATE:
                 raise
             raise RoundError(
@@ -178,13 +149,16 @@ class Worker:
                 "earlier by keeping the worker running, and by a larger FEDSERUM_REVEAL_MARGIN_S"
                 f" (now {self.settings.reveal_margin_s}) to be warned"
             ) from error
+        if receipt is None:
+            log.info("reveal_not_needed", round=round_number)
+            return
         log.info("labels_revealed", round=round_number, tx=receipt.transaction_hash)
 
     def _learn_settled(self, last_round: int) -> None:
         """Distil every round up to `last_round` that this worker has not learnt yet."""
         study, task = self.study, self.task
         for round_number in range(study.n_learnt + 1, last_round + 1):
-            global_labels = self._global_labels(round_number)
+            global_labels = self.steps.global_labels(round_number)
             if global_labels is None:
                 log.info("round_void", round=round_number)
                 study.skip()
@@ -193,30 +167,11 @@ class Worker:
             window = round_window(round_number, task.samples_per_round, self.n_public)
             votes = None
             if study.wants_votes:
-                votes = read_votes(self.federation, task, round_number, global_labels)
+                votes = revealed_labels(self.federation, task, round_number)
             study.distil(window, global_labels, votes)
             before, after = study.accuracies[-2:]
             log.info("round_learnt", round=round_number, before=before, after=after)
         self.reporter.report(study)
-
-    def _global_labels(self, round_number: int) -> wire.Labels | None:
-        """The round's majority labels uint16 [m], checked against the chain; None if it is void."""
-        names = ["ChunkAggregated", "RoundVoided"]
-        events = self.federation.round_events(round_number, names)
-        if any(event.name == "RoundVoided" for event in events):
-            return None
-        packed = {event.args["chunk"]: event.args["globalLabels"] for event in events}
-        sizes = wire.chunk_sizes(self.task.samples_per_round, self.task.chunk_samples)
-        labels = []
-        for chunk, size in enumerate(sizes):
-            data = packed.get(chunk, b"")
-            if keccak(data) != self.federation.global_labels_hash(round_number, chunk):
-                raise RoundError(
-                    f"round {round_number}: the node shows other global labels for chunk {chunk} "
-                    "than the contract settled; use another node (FEDSERUM_RPC_URL)"
-                )
-            labels.append(wire.unpack(data, self.task.classes, size))
-        return np.concatenate(labels)
 
     def _frequencies(self, round_number: int) -> FloatArray | None:
         """R(x) of a round that is over, [C]; None before the first, and where nobody revealed."""
@@ -226,48 +181,11 @@ class Worker:
         return peer_frequencies(self.federation, round_number, me, self.task.classes)
 
     def _withdraw(self) -> None:
-        if self.federation.balance_of(self.account.address) == 0:
-            return
-        try:
-            receipt = self.federation.withdraw()
-        except ContractRevertError as error:
-            if error.name != "NothingToWithdraw":
-                raise
-            log.info("withdrawal_not_needed", why=str(error))
-            return
-        log.info("balance_withdrawn", tx=receipt.transaction_hash)
+        receipt = self.steps.withdraw()
+        if receipt is not None:
+            log.info("balance_withdrawn", tx=receipt.transaction_hash)
 
     # ---------------------------------------------------------------------------- support
-
-    def _require_in(self, phase: Phase) -> None:
-        """After Registration only who is in may go on; once closed, who was in may finish."""
-        me = self.account.address
-        if self.federation.balance_of(me) > 0:
-            return
-        if self.federation.is_excluded(me):
-            raise RoundError(
-                f"{me} was slashed and is excluded for good: it withheld committed labels, or "
-                "lied about their count; nothing is left to do here"
-            )
-        if not self.journal.has_entries():
-            raise RoundError(
-                f"{me} is not registered and registration is closed (phase {phase.name.lower()}); "
-                "join the next federation earlier"
-            )
-        if phase is not Phase.CLOSED:
-            raise RoundError(f"{me} has left, or its balance is used up; nothing is left to do")
-
-    def _commitment(self, round_number: int, entry: Entry) -> bytes:
-        federation = self.federation
-        return wire.commitment(
-            federation.chain.chain_id(),
-            federation.address,
-            round_number,
-            self.account.address,
-            entry.labels,
-            entry.label_count,
-            entry.salt,
-        )
 
     def _keep(self) -> None:
         """Make a due call that nobody has made for the grace time, and those that it leads to."""

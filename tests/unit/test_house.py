@@ -4,12 +4,13 @@ import ast
 import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("services", "worker", "orchestrator", "demo", "audit", "cost")
+PACKAGES = ("services", "worker", "orchestrator", "demo", "audit", "cost", "hand")
 ALLOWED = {
     "services": {"services"},
     "worker": {"services", "worker"},
@@ -17,6 +18,7 @@ ALLOWED = {
     "demo": {"services", "demo"},
     "audit": {"services", "audit"},
     "cost": {"services", "cost"},
+    "hand": {"services", "worker", "hand"},
 }
 WEB3_FILES = {"services/chain.py", "services/node.py", "services/transactions.py"}
 WEB3_FILES |= {"services/interface.py"}
@@ -38,7 +40,7 @@ def _files(package: str) -> list[Path]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_meet_only_on_the_chain_and_over_http(package: str) -> None:
-    """Services import no sibling; the others import only services."""
+    """Services import no sibling; the others import only services, `hand` also a worker's steps."""
     for path in _files(package):
         siblings = _imports(path) & set(PACKAGES)
         assert siblings <= ALLOWED[package], f"{path} imports {siblings}"
@@ -99,3 +101,9 @@ def test_the_contracts_promises_name_tests_that_exist() -> None:
         source = (ROOT / "contracts" / folder / file).read_text(encoding="utf-8")
         for name in re.findall(r"`(\w+)`", names):
             assert f" {name}(" in source, (file, name)
+
+
+def test_by_hand_needs_no_torch() -> None:
+    """Whoever brings labels of its own does not install what we train with."""
+    code = "import sys, hand.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,1 @@
+"""A round by hand: one verb per step, from labels that any pipeline made."""

@@ -1,0 +1,194 @@
+"""One worker's steps in a round, each once: what `fedserum worker` and the verbs by hand share.
+
+Every step looks at the chain and the journal, does one thing or says why not, and knows no model
+and no clock. Whether it is time for a step is for `protocol.py` and for `hand/` to decide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from services import wire
+from services.chain import Federation, Phase, Receipt
+from services.errors import ContractRevertError, RoundError
+from services.membership import membership_proof, read_members
+from services.task import Task
+from worker.journal import Entry, Journal
+
+TOO_LATE = ("WrongPhase", "DeadlinePassed")  # the contract's refusals when a window has closed
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What one account does in one federation.
+
+    Attributes:
+        federation: the contract, with the account to sign.
+        account: whose steps these are.
+        task: the contract's task.
+        journal: where labels and salts are kept; one process holds its folder at a time.
+    """
+
+    federation: Federation
+    account: LocalAccount
+    task: Task
+    journal: Journal
+
+    def register(self, members: str | None) -> Receipt | None:
+        """Join with the deposit; None if this account is in already.
+
+        Args:
+            members: where the task's description is; None: where ``task.uri`` says.
+
+        Raises:
+            MembershipError: the federation does not list this account.
+            ContractRevertError: one of `TOO_LATE`, or another refusal.
+        """
+        me = self.account.address
+        if self.federation.balance_of(me) > 0:
+            return None
+        proof = membership_proof(read_members(self.task, members), me)
+        return self.federation.register(proof, self.task.deposit_wei)
+
+    def require_in(self, phase: Phase) -> None:
+        """After Registration only who is in may go on; once closed, who was in may finish.
+
+        Raises:
+            RoundError: never registered, slashed, gone, or without a balance.
+        """
+        me = self.account.address
+        if self.federation.balance_of(me) > 0:
+            return
+        if self.federation.is_excluded(me):
+            raise RoundError(
+                f"{me} was slashed and is excluded for good: it withheld committed labels, or "
+                "lied about their count; nothing is left to do here"
+            )
+        if not self.journal.has_entries():
+            raise too_late_to_register(me, phase)
+        if phase is not Phase.CLOSED:
+            raise RoundError(f"{me} has left, or its balance is used up; nothing is left to do")
+
+    def assigned_rows(self) -> list[slice]:
+        """Which of the round's samples this worker labels, as rows 0..m-1: a slice per chunk."""
+        task, me = self.task, self.account.address
+        rows, start = [], 0
+        for chunk, size in enumerate(wire.chunk_sizes(task.samples_per_round, task.chunk_samples)):
+            if not task.committee or me in self.federation.committee_of(chunk):
+                rows.append(slice(start, start + size))
+            start += size
+        return rows
+
+    def pack(self, parts: Sequence[wire.Labels]) -> tuple[bytes, list[int]]:
+        """What will be revealed of the labels uint16 [·] of each assigned chunk: bytes, counts."""
+        classes = self.task.classes
+        packed = b"".join(wire.pack(labels, classes) for labels in parts)
+        counts = [wire.count_labels(labels, classes) for labels in parts]
+        return packed, [sum(of_class) for of_class in zip([0] * classes, *counts, strict=True)]
+
+    def commitment(self, round_number: int, entry: Entry) -> bytes:
+        """What the contract keeps of a journal's entry, 32 bytes."""
+        return wire.commitment(
+            self.federation.chain.chain_id(),
+            self.federation.address,
+            round_number,
+            self.account.address,
+            entry.labels,
+            entry.label_count,
+            entry.salt,
+        )
+
+    def commit(self, round_number: int, entry: Entry) -> Receipt:
+        """Commit to what is in the journal.
+
+        Raises:
+            RoundError: another round is on; the contract would take the commitment for that one,
+                where nothing opens it.
+            ContractRevertError: ``AlreadyCommitted``, one of `TOO_LATE`, or another refusal.
+        """
+        if self.federation.round() != round_number:
+            raise RoundError(f"round {round_number} is over; its labels were not committed")
+        return self.federation.commit(self.commitment(round_number, entry))
+
+    def opening(self, round_number: int, committed: bytes) -> Entry:
+        """The journal's entry that opens the commitment on chain.
+
+        Raises:
+            RoundError: there is none.
+        """
+        entry = self.journal.read(round_number)
+        if entry is None or self.commitment(round_number, entry) != committed:
+            raise RoundError(
+                f"round {round_number}: the journal in {self.journal.folder} does not open our "
+                f"commitment 0x{committed.hex()}; start with the state folder that it was made "
+                "from before the reveals close, or the deposit will be slashed"
+            )
+        return entry
+
+    def reveal(self, round_number: int, entry: Entry) -> Receipt | None:
+        """Open the commitment; None if it turns out to be open already.
+
+        Raises:
+            ContractRevertError: one of `TOO_LATE`, or another refusal.
+        """
+        try:
+            return self.federation.reveal(entry.labels, entry.label_count, entry.salt)
+        except ContractRevertError:
+            if any(self.federation.labels_root_of(round_number, self.account.address)):
+                return None
+            raise
+
+    def global_labels(self, round_number: int) -> wire.Labels | None:
+        """The majority labels of a settled round, as `global_labels` reads them."""
+        return global_labels(self.federation, self.task, round_number)
+
+    def withdraw(self) -> Receipt | None:
+        """Take the balance of a closed federation; None if nothing is left.
+
+        Raises:
+            ContractRevertError: the federation is not closed.
+        """
+        if self.federation.balance_of(self.account.address) == 0:
+            return None
+        try:
+            return self.federation.withdraw()
+        except ContractRevertError as error:
+            if error.name != "NothingToWithdraw":
+                raise
+            return None
+
+
+def too_late_to_register(address: str, phase: Phase) -> RoundError:
+    """Why an account that is not in cannot come in any more."""
+    return RoundError(
+        f"{address} is not registered and registration is closed (phase {phase.name.lower()}); "
+        "join the next federation earlier"
+    )
+
+
+def global_labels(federation: Federation, task: Task, round_number: int) -> wire.Labels | None:
+    """The majority labels uint16 [m] of a settled round; None if it was void.
+
+    They come from the contract's events and are checked against the hashes that it keeps.
+
+    Raises:
+        RoundError: the node shows others.
+    """
+    events = federation.round_events(round_number, ["ChunkAggregated", "RoundVoided"])
+    if any(event.name == "RoundVoided" for event in events):
+        return None
+    packed = {event.args["chunk"]: event.args["globalLabels"] for event in events}
+    sizes = wire.chunk_sizes(task.samples_per_round, task.chunk_samples)
+    labels = []
+    for chunk, size in enumerate(sizes):
+        data = packed.get(chunk, b"")
+        if keccak(data) != federation.global_labels_hash(round_number, chunk):
+            raise RoundError(
+                f"round {round_number}: the node shows other global labels for chunk {chunk} "
+                "than the contract settled; use another node (FEDSERUM_RPC_URL)"
+            )
+        labels.append(wire.unpack(data, task.classes, size))
+    return np.concatenate(labels)
