@@ -75,5 +75,5 @@ def test_a_public_set_that_is_already_preprocessed_is_not_the_tasks(
 
 def test_a_home_is_not_used_for_other_pixels(settings: DemoSettings) -> None:
     """Its task is written already."""
-    with pytest.raises(SettingsError, match=r"preprocessing\) .*'box'.* but the settings say"):
+    with pytest.raises(SettingsError, match=r"'preprocessing': 'box'\}, but the settings say"):
         prepare(settings.model_copy(update={"preprocessing": "none"}))
