@@ -4,6 +4,7 @@ Pure numpy. The task's description names it; a worker applies it to private, pub
 after it has checked the hash, which stays that of the raw public set.
 """
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,7 +33,7 @@ def preprocess(dataset: Dataset, name: str) -> Dataset:
     if name == "none":
         return dataset
     if name == "box":
-        return Dataset(box_normalise(dataset.images), dataset.labels)
+        return replace(dataset, images=box_normalise(dataset.images))
     raise DatasetError(
         f"the task wants preprocessing {name!r}; expected {' or '.join(get_args(Preprocessing))}; "
         "use a release that knows it"
