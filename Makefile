@@ -8,7 +8,7 @@ SLITHER := .tools/slither
 ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
-DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS
+DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT MODELS EPOCHS DISTILL_EPOCHS
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
 .PHONY: bench-gas snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
@@ -22,7 +22,7 @@ setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv an
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed, $(PYTHON) is older; set PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[worker,orchestrator,demo,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[worker,forest,orchestrator,demo,dev]'
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
