@@ -11,11 +11,11 @@ HALMOS := .tools/halmos
 DEMO := WORKERS SAMPLES ROUNDS ALPHA PRIVATE PUBLIC PRIVATE_SAMPLES SEED PORT CHAIN_PORT MODELS EPOCHS DISTILL_EPOCHS
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: bench-gas snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: bench-gas bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv and node_modules.
 
@@ -84,6 +84,9 @@ halmos: setup $(HALMOS)/.ready ## Show by symbolic execution what holds for one 
 
 bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
 	PYTHONPATH=. $(BIN)/python -m bench.gas $(if $(CASE),--case '$(CASE)')
+
+bench-train: setup ## Time training, prediction and distillation beside bare PyTorch: MODEL=lenet for one.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.training $(if $(MODEL),--model $(MODEL))
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md

@@ -141,7 +141,7 @@ class CheckedLearner:
         if is_wrong.any():
             row = int(is_wrong.argmax())
             raise self._wrong(
-                "probabilities", "rows that sum to 1", f"{sums[row]:.6g} in row {row}"
+                "probabilities", "rows that sum to 1", f"a sum of {sums[row]:.6g} in row {row}"
             )
         return rows
 
