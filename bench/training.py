@@ -74,7 +74,7 @@ def _pairs(name: str, data: Dataset) -> dict[str, tuple[Callable[[], object], ..
 
 def bare_input(images: np.ndarray) -> Tensor:
     """All images as float32 [n, c, h, w], each of mean 0 and deviation 1, at once."""
-    x = torch.from_numpy(images).float()
+    x = torch.from_numpy(images.astype(np.float32))
     x = x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
     deviation, mean = torch.std_mean(x, dim=(1, 2, 3), keepdim=True)
     return ((x - mean) / (deviation + 1e-3)).contiguous(memory_format=torch.channels_last)
