@@ -130,16 +130,15 @@ class CheckedLearner:
             raise self._wrong("probabilities", f"shape {expected}", f"shape {rows.shape}")
         if rows.dtype.kind != "f":
             raise self._wrong("probabilities", "floats", f"{rows.dtype}")
-        if not np.isfinite(rows).all():
-            row = int(np.flatnonzero(~np.isfinite(rows).all(1))[0])
-            raise self._wrong("probabilities", "finite numbers", f"{rows[row]} in row {row}")
-        if len(rows) and rows.min() < 0:
-            row = int(rows.min(1).argmin())
-            raise self._wrong("probabilities", "nothing below 0", f"{rows[row]} in row {row}")
+        for is_wrong, wanted in ((~np.isfinite(rows), "finite numbers"), (rows < 0, "0 or more")):
+            if is_wrong.any():
+                row, column = (int(index) for index in np.argwhere(is_wrong)[0])
+                found = f"{rows[row, column]} in row {row}, column {column}"
+                raise self._wrong("probabilities", wanted, found)
         sums = rows.sum(1, dtype=np.float64)
-        is_wrong = np.abs(sums - 1) > ROW_SUM_TOLERANCE
-        if is_wrong.any():
-            row = int(is_wrong.argmax())
+        is_off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
+        if is_off.any():
+            row = int(is_off.argmax())
             raise self._wrong(
                 "probabilities", "rows that sum to 1", f"a sum of {sums[row]:.6g} in row {row}"
             )
@@ -167,7 +166,7 @@ class CheckedLearner:
             raise
         except Exception as error:
             raise LearnerError(
-                f"{self._name}: {method} failed with {type(error).__name__}: {error} "
+                f"{self._name}: {method} failed with {_words_of(error)} "
                 f"({_place_of(error)}); expected it to return. Correct it and start the worker "
                 "again: it goes on from what is on disk, which has not been touched"
             ) from error
@@ -189,7 +188,7 @@ def _own_learner(name: str, n_classes: int, sample_shape: tuple[int, ...], seed:
         make: Callable[..., Learner] = getattr(importlib.import_module(module_name), object_name)
     except Exception as error:
         raise LearnerError(
-            f"{PREFIX}MODEL={name} cannot be imported ({type(error).__name__}: {error}); expected "
+            f"{PREFIX}MODEL={name} cannot be imported ({_words_of(error)}); expected "
             f"an object {object_name or '<name>'} in a module {module_name or '<name>'} that is "
             f"installed, below {folder}, or on PYTHONPATH"
         ) from error
@@ -197,7 +196,7 @@ def _own_learner(name: str, n_classes: int, sample_shape: tuple[int, ...], seed:
         learner = make(n_classes=n_classes, sample_shape=sample_shape, seed=seed)
     except Exception as error:
         raise LearnerError(
-            f"{name}: calling it failed with {type(error).__name__}: {error} "
+            f"{name}: calling it failed with {_words_of(error)} "
             f"({_place_of(error)}); expected {object_name}(n_classes={n_classes}, "
             f"sample_shape={sample_shape}, seed={seed}) to give a learner; correct it and start "
             "the worker again"
@@ -219,6 +218,11 @@ def _place_of(error: Exception) -> str:
     if trace is None:
         return "in no file"
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def _words_of(error: Exception) -> str:
+    """Kind and message in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

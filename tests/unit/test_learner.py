@@ -180,10 +180,13 @@ def test_a_missing_method_is_named(write: Write, method: str) -> None:
         ("np.ones((len(samples), 9)) / 9", r"shape \(300, 9\), expected shape \(300, 10\)"),
         ("np.ones((len(samples), 10), int)", "int64, expected floats"),
         ("None", r"shape \(\), expected shape"),
-        ("np.full((len(samples), 10), np.nan)", "nan.* in row 0, expected finite numbers"),
-        ("np.full((len(samples), 10), np.inf)", "inf.* in row 0, expected finite numbers"),
+        ("np.full((len(samples), 10), np.nan)", "nan in row 0, column 0, expected finite numbers"),
+        ("np.full((len(samples), 10), np.inf)", "inf in row 0, column 0, expected finite numbers"),
         ("np.full((len(samples), 10), 0.2)", "a sum of 2 in row 0, expected rows that sum to 1"),
-        ("np.tile([-1.0, 2] + [0] * 8, (len(samples), 1))", "row 0, expected nothing below 0"),
+        (
+            "np.tile([-1.0, 2] + [0] * 8, (len(samples), 1))",
+            "-1.0 in row 0, column 0, expected 0 or more",
+        ),
         ("[[0.5] * 2] * 5 + [[1.0]]", "list, expected an array"),
     ],
 )
