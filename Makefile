@@ -8,21 +8,21 @@ SLITHER := .tools/slither
 ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
-DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING TARGETS ABSTENTION
+DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: bench-gas bench-learning snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv and node_modules.
 
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed, $(PYTHON) is older; set PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[worker,orchestrator,demo,data,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[worker,forest,orchestrator,demo,data,dev]'
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
@@ -87,6 +87,9 @@ bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
 
 bench-learning: setup ## Measure what a round teaches: PRIVATE=… TARGETS=corrected ABSTENTION=0.85 ARGS='--seeds 0'.
 	FEDSERUM_TARGETS=$(or $(TARGETS),corrected) FEDSERUM_ABSTENTION=$(or $(ABSTENTION),0.85) PYTHONPATH=. $(BIN)/python -m bench.learning --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(ARGS)
+
+bench-train: setup ## Time training, prediction and distillation beside bare PyTorch: MODEL=lenet for one.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.training $(if $(MODEL),--model $(MODEL))
 
 docs: setup ## Write docs/settings.md from the settings.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md

@@ -144,6 +144,7 @@ def _start_orchestrator(processes: Processes, settings: DemoSettings, api: httpx
 def _start_workers(processes: Processes, settings: DemoSettings) -> dict[str, str]:
     """Start every worker; returns address -> name."""
     names: dict[str, str] = {}
+    models = settings.models.split(",")
     for index in range(settings.workers):
         folder = settings.home / "workers" / str(index)
         name = f"worker-{index}"
@@ -156,6 +157,7 @@ def _start_workers(processes: Processes, settings: DemoSettings) -> dict[str, st
             private_data=folder / "private",
             public_data=settings.home / "public",
             test_data=settings.home / "test",
+            model=models[index % len(models)].strip(),
             seed=settings.seed + index,
             poll_s=1.0,
         )

@@ -92,13 +92,16 @@ def round_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
         names: what to call each address.
     """
     table = Table(title=f"Round {answer['round']} ({answer['phase']})")
-    for heading in ("worker", "private", "before", "after", "gain", "score", "reward", "balance"):
-        table.add_column(heading, justify="left" if heading == "worker" else "right")
+    for heading in ("worker", "model"):
+        table.add_column(heading)
+    for heading in ("private", "before", "after", "gain", "score", "reward", "balance"):
+        table.add_column(heading, justify="right")
     for worker in answer["workers"]:
         before, after = worker["top1_accuracy_before"], worker["top1_accuracy_after"]
         gain = None if before is None or after is None else after - before
         table.add_row(
             names.get(worker["address"], worker["address"]),
+            worker["model"] or "-",
             "-" if worker["private_samples"] is None else str(worker["private_samples"]),
             _percent(before),
             _percent(after),

@@ -17,6 +17,10 @@ class DatasetError(FedserumError):
     """A data set is missing, empty, too small, malformed or not the one the task pins."""
 
 
+class LearnerError(FedserumError):
+    """A learner cannot be had, lacks a method, failed in one, or answered what is no answer."""
+
+
 class LabelsError(FedserumError):
     """Labels do not fit the wire format or the task."""
 

@@ -76,17 +76,27 @@ class WorkerSettings(ParticipantSettings):
         description="Samples to measure accuracy on: a folder or file; empty: the validation "
         "split.",
     )
-    model: str = Field("lenet", description="What learns: lenet.")
+    model: str = Field(
+        "lenet",
+        description="What learns: lenet, mlp, resnet18, forest, files:<folder>, or one of your own "
+        "as module:object ([learners](learners.md)).",
+    )
     seed: int = Field(
         0,
         ge=0,
         description="Seed of every random choice in training; an identity adds its number.",
     )
-    epochs: int = Field(
-        20, gt=0, description="Passes over the private data before the first round."
+    epochs: int | None = Field(
+        None,
+        gt=0,
+        description="Passes of a network over the private data before the first round; empty: 20, "
+        "with resnet18 5.",
     )
-    distill_epochs: int = Field(
-        2, gt=0, description="Passes over the round's public samples while distilling."
+    distill_epochs: int | None = Field(
+        None,
+        gt=0,
+        description="Passes of a network over the round's samples while distilling; empty: 2, with "
+        "resnet18 1.",
     )
     batch_size: int = Field(64, gt=0, description="Samples per optimiser step.")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size at the start.")
@@ -204,6 +214,11 @@ class DemoSettings(ProcessSettings):
         "none",
         description="What every sample goes through first, as part of the task: none, or box "
         "(glyphs brought to one size and place).",
+    )
+    models: str = Field(
+        "lenet",
+        description="What the workers learn with, dealt out in turn: names as FEDSERUM_MODEL takes "
+        "them, with commas between.",
     )
     seed: int = Field(0, ge=0, description="Seed of every split, and of each worker's training.")
     port: int = Field(8000, gt=0, le=65535, description="The orchestrator's port.")

@@ -18,7 +18,7 @@ from services.wire import Labels, abstain
 from worker.abstention import Abstention, calibrate
 from worker.data import WorkerData, labels_of
 from worker.journal import write_whole
-from worker.learner import Classes, FloatArray, make_learner
+from worker.learner import Classes, FloatArray, kind_of, make_learner
 from worker.targets import Targets, make_targets
 
 log = structlog.get_logger()
@@ -57,9 +57,12 @@ class Study:
         self._random = np.random.default_rng(settings.seed)
         self._targets = settings.targets
         self._abstention = abstention or Abstention(settings.abstention, cost=settings.label_cost)
-        self._learner = make_learner(data.n_classes, data.private.images.shape[1:], settings)
+        known = {"public": data.public.images, "private": data.private.images}
+        known |= {} if data.test is None else {"test": data.test.images}
+        shape = data.private.images.shape[1:]
+        self._learner = make_learner(data.n_classes, shape, settings, known)
         self.n_private = len(data.private)
-        self.model_name = settings.model
+        self.model_name = kind_of(settings.model)
         self.accuracies: list[float] = self._load()
 
     @property

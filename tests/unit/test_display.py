@@ -38,6 +38,7 @@ def answer(**part: Any) -> dict[str, Any]:
         "top1_accuracy_before": 0.5,
         "top1_accuracy_after": 0.625,
         "private_samples": 400,
+        "model": "lenet",
     }
     return {
         "round": 1,
@@ -58,30 +59,33 @@ def test_a_row_has_a_workers_figures() -> None:
     """Accuracies in percent, the gain in points, score, reward and balance in whole units."""
     table = text(round_table(answer(), {ADDRESS: "worker-0"}))
     assert "Round 1 (settled)" in table
-    cells = ["worker-0", "400", "50.00%", "62.50%", "+12.50", "123.4", "0.5000", "1.0000"]
-    assert row(table, "worker-0") in (cells, [*cells[:5], "123.5", *cells[6:]])
+    cells = ["worker-0", "lenet", "400", "50.00%", "62.50%", "+12.50", "123.4", "0.5000", "1.0000"]
+    assert row(table, "worker-0") in (cells, [*cells[:6], "123.5", *cells[7:]])
 
 
 def test_what_is_not_known_is_a_dash() -> None:
     """A worker that reported nothing and was not scored has a row all the same."""
     unknown = dict.fromkeys(
-        ("score", "reward_wei", "top1_accuracy_before", "top1_accuracy_after", "private_samples")
+        (
+            *("score", "reward_wei", "model", "private_samples"),
+            *("top1_accuracy_before", "top1_accuracy_after"),
+        )
     )
     table = text(round_table(answer(**unknown), {}))
-    assert row(table, ADDRESS) == [ADDRESS, "-", "-", "-", "-", "-", "-", "1.0000"]
+    assert row(table, ADDRESS) == [ADDRESS, "-", "-", "-", "-", "-", "-", "-", "1.0000"]
 
 
 def test_a_slashed_worker_has_the_reason_for_a_score() -> None:
     """Nobody has to guess why a reward is zero."""
     table = text(round_table(answer(slashed="withheld", score="0"), {ADDRESS: "worker-0"}))
-    assert row(table, "worker-0")[5] == "withheld"
+    assert row(table, "worker-0")[6] == "withheld"
 
 
 def test_a_loss_is_shown_with_its_sign() -> None:
     """A worker that got worse is not hidden, and a negative score is not either."""
     worse = answer(top1_accuracy_after=0.25, score="-" + "2" + "0" * 18)
     cells = row(text(round_table(worse, {ADDRESS: "worker-0"})), "worker-0")
-    assert (cells[4], cells[5]) == ("-25.00", "-2.0")
+    assert (cells[5], cells[6]) == ("-25.00", "-2.0")
 
 
 def test_below_the_table_are_agreement_labels_gas_and_seconds() -> None:

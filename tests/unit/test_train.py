@@ -34,7 +34,7 @@ def _one_thread() -> None:
 
 def weights(model: torch.nn.Module) -> np.ndarray:
     """All parameters in one array."""
-    return torch.nn.utils.parameters_to_vector(model.parameters()).detach().cpu().numpy()
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).cpu().numpy()
 
 
 def test_training_and_then_distilling_makes_a_better_classifier() -> None:
