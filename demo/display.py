@@ -91,7 +91,9 @@ def round_table(answer: dict[str, Any], names: dict[str, str]) -> Table:
         answer: the answer.
         names: what to call each address.
     """
-    table = Table(title=f"Round {answer['round']} ({answer['phase']})")
+    title = f"Round {answer['round']} ({answer['phase']})"
+    # Tight, or it would be wider than 80 columns.
+    table = Table(title=title, collapse_padding=True, pad_edge=False)
     for heading in ("worker", "model"):
         table.add_column(heading)
     for heading in ("private", "before", "after", "gain", "score", "reward", "balance"):

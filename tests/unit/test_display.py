@@ -11,9 +11,9 @@ from demo.display import Progress, last_step, live_view, round_lines, round_tabl
 ADDRESS = "0x000000000000000000000000000000000000dEaD"
 
 
-def text(renderable: Any) -> str:
-    """What a terminal of 120 columns shows."""
-    console = Console(width=120, no_color=True)
+def text(renderable: Any, width: int = 120) -> str:
+    """What a terminal of so many columns shows."""
+    console = Console(width=width, no_color=True)
     with console.capture() as captured:
         console.print(renderable)
     return captured.get()
@@ -61,6 +61,14 @@ def test_a_row_has_a_workers_figures() -> None:
     assert "Round 1 (settled)" in table
     cells = ["worker-0", "lenet", "400", "50.00%", "62.50%", "+12.50", "123.4", "0.5000", "1.0000"]
     assert row(table, "worker-0") in (cells, [*cells[:6], "123.5", *cells[7:]])
+
+
+def test_a_row_fits_a_terminal_of_80_columns() -> None:
+    """Of a usual federation, whatever the built-in model."""
+    part = answer(model="resnet18", score="123456" + "0" * 17)
+    table = text(round_table(part, {ADDRESS: "worker-0"}), 80)
+    assert row(table, "worker-0")[:3] == ["worker-0", "resnet18", "400"]
+    assert "…" not in table
 
 
 def test_what_is_not_known_is_a_dash() -> None:
