@@ -92,14 +92,14 @@ class Study:
 
         Args:
             samples: indices of public samples, [n].
-            frequencies: R(x), how often peers give each class, [C]; None: all alike.
+            frequencies: R(x), how often peers give each class, [C]; None: as often as this worker.
         """
         probabilities = self._learner.probabilities(self._public.images[samples])
         labels: Labels = probabilities.argmax(1).astype(np.uint16)
         if self._abstention.rule == "none":
             return labels
         if frequencies is None:
-            frequencies = np.full(self._n_classes, 1 / self._n_classes)
+            frequencies = np.bincount(labels, minlength=self._n_classes) / len(labels)
         known = self._learner.probabilities(self._validation.images)
         certainty = calibrate(known, labels_of(self._validation)).certainty(probabilities)
         labels[~self._abstention.is_labelled(certainty, labels, frequencies)] = abstain(
