@@ -80,6 +80,33 @@ contract SettleTest is FederationTest {
         _requireShares(funds);
     }
 
+    /// @dev One worker of the league does not commit.
+    function _requireSharesWithAnIdleOneIn(uint256 league) private {
+        task.samplesPerRound = 100;
+        _openFirstRound(6);
+        uint256 idle;
+        while (federation.leagueOf(_worker(idle)) != league) {
+            ++idle;
+        }
+        for (uint256 i; i < 6; ++i) {
+            if (i != idle) _commit(_worker(i));
+        }
+        _endPhase();
+        for (uint256 i; i < 6; ++i) {
+            if (i != idle) _reveal(_worker(i));
+        }
+        _aggregateAll();
+        _requireShares(0);
+    }
+
+    function test_PaysTheStakeOfAnIdleWorkerToItsLeague() public {
+        _requireSharesWithAnIdleOneIn(0);
+    }
+
+    function test_PaysTheStakeOfAnIdleWorkerToTheOtherLeague() public {
+        _requireSharesWithAnIdleOneIn(1);
+    }
+
     function test_WithoutAPositiveScoreStakesGoBackAndThePotStays() public {
         task.penaltyWad = 15e18; // more than ten classes can earn
         _openFirstRound(6);
