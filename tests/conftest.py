@@ -18,12 +18,12 @@ from services.task import Task
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data sets that FEDSERUM_TEST_DATA names: emnist-47, usps, as idx files."""
-    folder = os.environ.get("FEDSERUM_TEST_DATA")
+    """The folder of real data sets that FEDSERUM_REAL_DATA names: emnist-47, usps, as idx files."""
+    folder = os.environ.get("FEDSERUM_REAL_DATA")
     if not folder:
-        pytest.skip("FEDSERUM_TEST_DATA names no folder of real data sets")
+        pytest.skip("FEDSERUM_REAL_DATA names no folder of real data sets")
     if not Path(folder).is_dir():
-        pytest.skip(f"FEDSERUM_TEST_DATA is {folder}, and there is no such folder")
+        pytest.skip(f"FEDSERUM_REAL_DATA is {folder}, and there is no such folder")
     return Path(folder)
 
 
