@@ -5,7 +5,7 @@ FORGE := contracts/tools/forge
 # Analysers of the contract, each in a folder of its own, for they pin what others want newer.
 SLITHER := .tools/slither
 # Files in which floors and lists are the arithmetic itself (contracts/SECURITY.md).
-ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Recount|Sixteens|Tally|Votes
+ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Poll|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING TARGETS ABSTENTION
