@@ -363,6 +363,7 @@ contract AdvanceTest is FederationTest {
     function test_VoidsAnAggregationThatTookThirtyDays() public {
         _openFirstRound(6);
         _playRound();
+        vm.assertEq(federation.deadline(), block.timestamp + 30 days);
         _endPhase();
         vm.assertEq(federation.round(), 2);
         for (uint256 i; i < 6; ++i) {
