@@ -118,6 +118,38 @@ contract AggregateTest is FederationTest {
         _requirePlainResults();
     }
 
+    /// @dev Most of a class that its counts have room for: all agree, in more samples than a chunk has,
+    /// and more workers than a round needs. A count that ran over would be another's, and scores with it.
+    function test_CountsAreWholeWhereAllAgree() public {
+        task.peering = 0;
+        task.minWorkers = 3;
+        task.maxWorkers = 9;
+        task.classes = 2;
+        task.samplesPerRound = 1024;
+        abstainPercent = 0;
+        noisePercent = 0;
+        _openFirstRound(9);
+        _commitAll();
+        _revealAll();
+        uint32[] memory counts = _opening(_worker(0)).labelCount;
+        for (uint256 i; i < 9; ++i) {
+            uint32[] memory kept = federation.labelCountOf(1, _worker(i));
+            vm.assertEq(abi.encode(kept), abi.encode(counts), "own");
+        }
+        _aggregateAll();
+        // A = 720720 for each of the class's samples, and T / g = 1024 / own
+        int256 score = -1024 * 1e18;
+        for (uint256 q; q < 4; ++q) {
+            uint256[2] memory found;
+            uint256[] memory labels = _chunkLabels(_worker(0), q);
+            for (uint256 s; s < 256; ++s) {
+                ++found[labels[s]];
+            }
+            score += int256(found[0] * 1024e18 / counts[0] + found[1] * 1024e18 / counts[1]);
+        }
+        vm.assertEq(federation.scoreOf(1, _worker(0)), score, "score");
+    }
+
     function test_PublishesTheGlobalLabels() public {
         _openAggregation();
         (bytes[] memory labels, bytes32[][] memory proofs) = _entries(1);

@@ -286,6 +286,18 @@ contract AdvanceTest is FederationTest {
         _requirePhase(IFederation.Phase.Reveal);
     }
 
+    function test_OpensRevealWithCommitsFromAnywhereWithoutLeagues() public {
+        task.peering = 0;
+        task.minWorkers = 3;
+        task.maxWorkers = 8;
+        _openFirstRound(8);
+        for (uint256 i; i < 8; ++i) {
+            if (federation.leagueOf(_worker(i)) == 0) _commit(_worker(i)); // every other position
+        }
+        _endPhase();
+        _requirePhase(IFederation.Phase.Reveal);
+    }
+
     function _revealOneLeague(uint256 league) private {
         task.maxWorkers = 10;
         _openFirstRound(10);
