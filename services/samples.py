@@ -16,6 +16,8 @@ Part = Literal["train", "t10k"]
 UInt8Array = npt.NDArray[np.uint8]
 IndexArray = npt.NDArray[np.int64]
 SampleArray = npt.NDArray[Any]  # uint8 images or float32 features
+Classes = npt.NDArray[np.integer]  # class numbers
+FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[Any]  # uint8 or uint16
 
 

@@ -7,11 +7,13 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,43 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@contextmanager
+def refusing(url: str, refusal: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[str]:
+    """URL of a node that passes calls on to another, but for those that it has an error for.
+
+    Args:
+        url: the other node's.
+        refusal: the JSON-RPC error for a request; None passes it on.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = json.loads(body)
+            error = refusal(request)
+            if error is None:
+                kind = {"Content-Type": "application/json"}
+                answer = httpx.post(url, content=body, headers=kind).content
+            else:
+                found = {"jsonrpc": "2.0", "id": request["id"], "error": error}
+                answer = json.dumps(found).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating]
-Classes = npt.NDArray[np.integer]
+from services.samples import Classes, FloatArray
 
 LEAST = 1e-12  # probability; what is below counts as this much
 # Tried one by one: the loss is cheap and has one minimum. Never below 1, for public samples are not

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 
 from services.errors import LearnerError
-from worker.learner import Classes, FloatArray, Samples
+from services.samples import Classes, FloatArray, SampleArray
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class FileLearner:
         LearnerError: there is no such folder, or no predictions of the public set in it.
     """
 
-    def __init__(self, folder: Path, n_classes: int, known: Mapping[str, Samples]) -> None:
+    def __init__(self, folder: Path, n_classes: int, known: Mapping[str, SampleArray]) -> None:
         if not folder.is_dir():
             raise LearnerError(
                 f"files:{folder}: there is no such folder; make it, and put {PUBLIC}.npy into it"
@@ -51,10 +51,10 @@ class FileLearner:
         self._n_distilled = 0
         self._read(PUBLIC)
 
-    def fit(self, samples: Samples, labels: Classes) -> None:
+    def fit(self, samples: SampleArray, labels: Classes) -> None:
         """Nothing: the other system has learnt them already."""
 
-    def probabilities(self, samples: Samples) -> FloatArray:
+    def probabilities(self, samples: SampleArray) -> FloatArray:
         """What the files say of these samples, which must be of the sets that it knows.
 
         Without a file for a set other than the public one every class is as probable, and the
@@ -79,7 +79,7 @@ class FileLearner:
             found[row] = tables[name][index]
         return found
 
-    def distil(self, samples: Samples, targets: FloatArray, weights: FloatArray) -> None:
+    def distil(self, samples: SampleArray, targets: FloatArray, weights: FloatArray) -> None:
         """Write ``targets-<round>.npz`` for the other system: samples, targets, weights.
 
         Beside the samples [n, ...], targets [n, C] and weights [n] it says of each sample which set
@@ -151,5 +151,5 @@ class FileLearner:
         )
 
 
-def _digest(sample: Samples) -> bytes:
+def _digest(sample: SampleArray) -> bytes:
     return blake2b(np.ascontiguousarray(sample).tobytes(), digest_size=16).digest()

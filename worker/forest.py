@@ -10,7 +10,7 @@ import io
 import numpy as np
 
 from services.errors import LearnerError
-from worker.learner import Classes, FloatArray, Samples
+from services.samples import Classes, FloatArray, SampleArray
 
 N_TREES = 100
 LEAST_SHARE = 0.01  # of a target's largest entry; less is not worth a row of its own
@@ -35,22 +35,22 @@ class Forest:
             ) from error
         self._n_classes = n_classes
         self._trees = RandomForestClassifier(N_TREES, random_state=seed, n_jobs=threads)
-        self._kept: dict[str, Samples] = {}
+        self._kept: dict[str, SampleArray] = {}
 
-    def fit(self, samples: Samples, labels: Classes) -> None:
+    def fit(self, samples: SampleArray, labels: Classes) -> None:
         """Grow from the labels."""
         targets = np.eye(self._n_classes, dtype=np.float32)[labels]
         self._kept = _arrays(samples, targets, np.ones(len(samples), np.float32))
         self._grow()
 
-    def probabilities(self, samples: Samples) -> FloatArray:
+    def probabilities(self, samples: SampleArray) -> FloatArray:
         """The trees' mean; a class that no sample had gets 0."""
         found = np.zeros((len(samples), self._n_classes), np.float32)
         if len(samples):
             found[:, self._trees.classes_] = self._trees.predict_proba(_rows(samples))
         return found
 
-    def distil(self, samples: Samples, targets: FloatArray, weights: FloatArray) -> None:
+    def distil(self, samples: SampleArray, targets: FloatArray, weights: FloatArray) -> None:
         """Grow anew from these and from what was learnt before, the latest word on each sample."""
         new = _arrays(samples, targets, weights)
         old = {bytes(row) for row in _rows(samples)}
@@ -83,10 +83,12 @@ class Forest:
             self._trees.fit(rows[samples], classes, sample_weight=shares[samples, classes])
 
 
-def _arrays(samples: Samples, targets: FloatArray, weights: FloatArray) -> dict[str, Samples]:
+def _arrays(
+    samples: SampleArray, targets: FloatArray, weights: FloatArray
+) -> dict[str, SampleArray]:
     return {"samples": samples, "targets": targets.astype("f4"), "weights": weights.astype("f4")}
 
 
-def _rows(samples: Samples) -> Samples:
+def _rows(samples: SampleArray) -> SampleArray:
     """Samples [n, ...] as rows [n, f]."""
     return samples.reshape(len(samples), -1)

@@ -16,11 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import FedserumError, LearnerError, SettingsError
+from services.samples import Classes, FloatArray, SampleArray
 from services.settings import PREFIX, WorkerSettings
-
-Samples = npt.NDArray[Any]
-Classes = npt.NDArray[np.integer]
-FloatArray = npt.NDArray[np.floating]
 
 NETWORKS = ("lenet", "mlp", "resnet18")
 FILES = "files:"
@@ -31,13 +28,13 @@ ROW_SUM_TOLERANCE = 1e-3
 class Learner(Protocol):
     """One model that learns from labels and is asked for class probabilities."""
 
-    def fit(self, samples: Samples, labels: Classes) -> None:
+    def fit(self, samples: SampleArray, labels: Classes) -> None:
         """Learn the private samples [n, ...] with their classes [n], from scratch."""
 
-    def probabilities(self, samples: Samples) -> FloatArray:
+    def probabilities(self, samples: SampleArray) -> FloatArray:
         """Class probabilities [n, C] of samples [n, ...]; rows sum to 1."""
 
-    def distil(self, samples: Samples, targets: FloatArray, weights: FloatArray) -> None:
+    def distil(self, samples: SampleArray, targets: FloatArray, weights: FloatArray) -> None:
         """Learn on: samples [n, ...], what they should get [n, C], and how much it counts [n].
 
         Rows of the targets sum to 1. The worker's own private samples are among them.
@@ -54,7 +51,7 @@ def make_learner(
     n_classes: int,
     sample_shape: tuple[int, ...],
     settings: WorkerSettings,
-    known: Mapping[str, Samples] | None = None,
+    known: Mapping[str, SampleArray] | None = None,
 ) -> Learner:
     """The learner that the settings name, fresh, and checked at every call.
 
@@ -110,11 +107,11 @@ class CheckedLearner:
         self._name = name
         self._n_classes = n_classes
 
-    def fit(self, samples: Samples, labels: Classes) -> None:
+    def fit(self, samples: SampleArray, labels: Classes) -> None:
         """As `Learner.fit`."""
         self._call("fit", _read_only(samples), _read_only(labels))
 
-    def probabilities(self, samples: Samples) -> FloatArray:
+    def probabilities(self, samples: SampleArray) -> FloatArray:
         """As `Learner.probabilities`.
 
         Raises:
@@ -144,7 +141,7 @@ class CheckedLearner:
             )
         return rows
 
-    def distil(self, samples: Samples, targets: FloatArray, weights: FloatArray) -> None:
+    def distil(self, samples: SampleArray, targets: FloatArray, weights: FloatArray) -> None:
         """As `Learner.distil`."""
         self._call("distil", *map(_read_only, (samples, targets, weights)))
 

@@ -4,8 +4,8 @@ import io
 
 import torch
 
+from services.samples import Classes, FloatArray, SampleArray
 from services.settings import WorkerSettings
-from worker.learner import Classes, FloatArray, Samples
 from worker.model import Standardise, build_model
 from worker.train import TrainConfig, fit, predict_probabilities
 
@@ -27,18 +27,18 @@ class Network:
         self._epochs = settings.epochs or epochs
         self._distill_epochs = settings.distill_epochs or distill_epochs
 
-    def fit(self, samples: Samples, labels: Classes) -> None:
+    def fit(self, samples: SampleArray, labels: Classes) -> None:
         """Minimise the cross-entropy on the labels."""
         for part in self._model.children():
             if isinstance(part, Standardise):
                 part.measure(torch.from_numpy(samples.astype("f4")))
         fit(self._model, samples, labels, self._config(self._epochs))
 
-    def probabilities(self, samples: Samples) -> FloatArray:
+    def probabilities(self, samples: SampleArray) -> FloatArray:
         """Softmax of the logits."""
         return predict_probabilities(self._model, samples)
 
-    def distil(self, samples: Samples, targets: FloatArray, weights: FloatArray) -> None:
+    def distil(self, samples: SampleArray, targets: FloatArray, weights: FloatArray) -> None:
         """Minimise the weighted cross-entropy with the targets (section 4.6)."""
         fit(self._model, samples, targets, self._config(self._distill_epochs), weights)
 

@@ -21,11 +21,12 @@ from services.errors import (
     TransactionError,
 )
 from services.keeper import Duty, due, perform
+from services.samples import FloatArray
 from services.settings import WorkerSettings
 from services.task import Task
 from worker.journal import Entry
 from worker.report import Reporter
-from worker.revealed import FloatArray, peer_frequencies, revealed_labels
+from worker.revealed import peer_frequencies, revealed_labels
 from worker.steps import TOO_LATE, Steps
 
 if TYPE_CHECKING:

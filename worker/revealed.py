@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from services import assignment, wire
 from services.chain import Federation
 from services.errors import RoundError
+from services.samples import FloatArray
 from services.task import Task
-
-FloatArray = npt.NDArray[np.floating]
 
 
 def revealed_labels(federation: Federation, task: Task, round_number: int) -> wire.Labels:

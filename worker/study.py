@@ -13,12 +13,13 @@ import structlog
 from services import scoring
 from services.datasets import Dataset, IndexArray, UInt8Array
 from services.errors import DatasetError, JournalError
+from services.samples import Classes, FloatArray
 from services.settings import WorkerSettings
 from services.wire import Labels, abstain
 from worker.abstention import Abstention, calibrate
 from worker.data import WorkerData, labels_of
 from worker.journal import write_whole
-from worker.learner import Classes, FloatArray, kind_of, make_learner
+from worker.learner import kind_of, make_learner
 from worker.targets import Targets, make_targets
 
 log = structlog.get_logger()

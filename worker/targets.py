@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services import scoring
-
-FloatArray = npt.NDArray[np.floating]
+from services.samples import FloatArray
 
 
 @dataclass(frozen=True)

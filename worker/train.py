@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from services.errors import DatasetError
-
-Samples = npt.NDArray[Any]
+from services.samples import SampleArray
 
 _PREDICTION_BATCH = 256
 _KEPT_BYTES = 1 << 27  # of samples as a network takes them; more are brought to it batch by batch
@@ -42,7 +41,7 @@ class TrainConfig:
 
 def fit(
     model: nn.Module,
-    samples: Samples,
+    samples: SampleArray,
     targets: npt.NDArray[Any],
     config: TrainConfig,
     weights: npt.NDArray[np.floating] | None = None,
@@ -97,7 +96,7 @@ def fit(
     return loss_sum.item() / len(samples)
 
 
-def predict_probabilities(model: nn.Module, samples: Samples) -> npt.NDArray[np.float32]:
+def predict_probabilities(model: nn.Module, samples: SampleArray) -> npt.NDArray[np.float32]:
     """Soft labels: float32 [n, C], rows sum to 1.
 
     Args:
@@ -120,7 +119,7 @@ def predict_probabilities(model: nn.Module, samples: Samples) -> npt.NDArray[np.
     return torch.cat(batches).numpy()
 
 
-def to_input(samples: Samples, device: torch.device) -> Tensor:
+def to_input(samples: SampleArray, device: torch.device) -> Tensor:
     """What a network takes: features [n, f] as float32, images as float32 [n, c, h, w].
 
     Each image gets mean 0 and deviation 1: image by image, so that two sources of other brightness
@@ -134,7 +133,7 @@ def to_input(samples: Samples, device: torch.device) -> Tensor:
     return ((x - mean) / (deviation + 1e-3)).contiguous(memory_format=torch.channels_last)
 
 
-def _batches(samples: Samples, device: torch.device) -> Callable[[Tensor], Tensor]:
+def _batches(samples: SampleArray, device: torch.device) -> Callable[[Tensor], Tensor]:
     """What gives a network's input for indices: made once where memory allows it."""
     if samples.size * 4 > _KEPT_BYTES:
         return lambda batch: to_input(samples[batch.numpy()], device)

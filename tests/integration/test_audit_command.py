@@ -1,20 +1,16 @@
 """`fedserum audit` as somebody runs it: what it prints, what it ends with, what it refuses."""
 
-import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 from conftest import Deployed
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from nodes import ROOT, Node, free_port
+from nodes import ROOT, Node, free_port, refusing
 
 from audit.__main__ import audit
 from services.chain import Phase
@@ -193,29 +189,12 @@ def test_a_node_that_is_down_is_named() -> None:
 def forgetful(node: Node) -> Iterator[str]:
     """The node behind a proxy that refuses to look for events."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if json.loads(body)["method"] == "eth_getLogs":
-                error = {"code": 4444, "message": "pruned history unavailable"}
-                answer = json.dumps({"jsonrpc": "2.0", "id": 1, "error": error}).encode()
-            else:
-                answer = httpx.post(
-                    node.url, content=body, headers={"Content-Type": "application/json"}
-                ).content
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def refusal(request: dict[str, Any]) -> dict[str, Any] | None:
+        is_it = request["method"] == "eth_getLogs"
+        return {"code": 4444, "message": "pruned history unavailable"} if is_it else None
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with refusing(node.url, refusal) as url:
+        yield url
 
 
 def test_events_that_the_node_has_forgotten_are_named(closed: Deployed, forgetful: str) -> None:

@@ -1,16 +1,14 @@
 """The kernels get onto any chain, once, whoever puts them there; what is not theirs is noticed."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-import httpx
 import pytest
 from conftest import Deployed
 from eth_account import Account
-from nodes import ETHER, Node
+from nodes import ETHER, Node, refusing
 from web3.utils import get_create_address
 
 from services.chain import Chain, check_task, deploy, put_kernels, verify_contract
@@ -119,33 +117,14 @@ def test_a_base_fee_above_the_proxys_price_is_told(bare: Node) -> None:
 @pytest.fixture
 def strict(bare: Node) -> Iterator[str]:
     """The bare node behind one that refuses transactions without a chain id."""
+    unprotected = ["0x" + TRANSACTION.hex()]
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            request = json.loads(body)
-            if request["params"] == ["0x" + TRANSACTION.hex()]:
-                error = {"code": -32000, "message": REFUSAL}
-                answer = json.dumps(
-                    {"jsonrpc": "2.0", "id": request["id"], "error": error}
-                ).encode()
-            else:
-                answer = httpx.post(
-                    bare.url, content=body, headers={"Content-Type": "application/json"}
-                ).content
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def refusal(request: dict[str, Any]) -> dict[str, Any] | None:
+        is_it = request["params"] == unprotected
+        return {"code": -32000, "message": REFUSAL} if is_it else None
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with refusing(bare.url, refusal) as url:
+        yield url
 
 
 def test_a_node_that_refuses_the_proxys_transaction_is_told(bare: Node, strict: str) -> None:

@@ -10,9 +10,10 @@ import torch
 
 from services.datasets import load
 from services.errors import DatasetError, LearnerError
+from services.samples import SampleArray
 from services.settings import WorkerSettings
 from worker.forest import Forest
-from worker.learner import Learner, Samples, make_learner
+from worker.learner import Learner, make_learner
 from worker.model import Standardise, build_model
 from worker.study import accuracy
 from worker.train import TrainConfig, fit, predict_probabilities
@@ -31,7 +32,7 @@ def make(name: str, shape: tuple[int, ...] = (28, 28), n_classes: int = 10) -> L
     return make_learner(n_classes, shape, WorkerSettings(model=name, seed=1, learning_rate=3e-3))
 
 
-def tabular(seed: int, n_samples: int) -> tuple[Samples, Samples]:
+def tabular(seed: int, n_samples: int) -> tuple[SampleArray, SampleArray]:
     """Four features of very different scale, one of them constant, and the class they tell."""
     random = np.random.default_rng(seed)
     scales = np.array([1e4, 1.0, 1e-3, 0.0])
