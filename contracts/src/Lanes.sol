@@ -218,4 +218,29 @@ library Lanes {
             mstore(add(to, 224), xor(h, shl(width, t)))
         }
     }
+
+    /// @notice Four planes, highest first, become words of nibbles: word k has every fourth sample,
+    /// beginning with the k-th.
+    function transposeFour(uint256 planes, uint256 lanes) internal pure {
+        assembly ("memory-safe") {
+            let a := mload(planes)
+            let b := mload(add(planes, 32))
+            let c := mload(add(planes, 64))
+            let d := mload(add(planes, 96))
+            let right := div(not(mload(0x60)), 5)
+            let t := and(xor(a, shr(2, c)), right)
+            a := xor(a, t)
+            c := xor(c, shl(2, t))
+            t := and(xor(b, shr(2, d)), right)
+            b := xor(b, t)
+            d := xor(d, shl(2, t))
+            right := div(not(mload(0x60)), 3)
+            t := and(xor(a, shr(1, b)), right)
+            mstore(lanes, xor(a, t))
+            mstore(add(lanes, 32), xor(b, shl(1, t)))
+            t := and(xor(c, shr(1, d)), right)
+            mstore(add(lanes, 64), xor(c, t))
+            mstore(add(lanes, 96), xor(d, shl(1, t)))
+        }
+    }
 }

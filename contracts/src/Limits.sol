@@ -110,7 +110,7 @@ library Limits {
     }
 
     /// @dev `PeerTruthSerum.score`, if in every sample as many classes as possible have matches, and
-    /// voters abstain unevenly everywhere. `BitSlicedSerum` costs less.
+    /// voters abstain unevenly everywhere. `BitSlicedSerum` and `MaskedVotes` cost less.
     function _scoreGas(uint256 members, uint256 groups, uint256 classes, bool leagues)
         private
         pure

@@ -268,37 +268,12 @@ library MaskedVotes {
         unchecked {
             uint256 lanes = desk.lanes;
             if (desk.planes == 4) {
-                _transposeFour(votes + 4 * WORD, lanes);
+                Lanes.transposeFour(votes + 4 * WORD, lanes);
                 _matchInNibbles(lanes, mask, end, matches);
             } else {
                 Lanes.transpose(votes, lanes, 1);
                 _matchInBytes(lanes, mask, end, matches);
             }
-        }
-    }
-
-    /// @dev Four planes, highest first, become words of nibbles: word k has every fourth sample,
-    /// beginning with the k-th.
-    function _transposeFour(uint256 planes, uint256 lanes) private pure {
-        assembly ("memory-safe") {
-            let a := mload(planes)
-            let b := mload(add(planes, 32))
-            let c := mload(add(planes, 64))
-            let d := mload(add(planes, 96))
-            let right := div(not(mload(0x60)), 5)
-            let t := and(xor(a, shr(2, c)), right)
-            a := xor(a, t)
-            c := xor(c, shl(2, t))
-            t := and(xor(b, shr(2, d)), right)
-            b := xor(b, t)
-            d := xor(d, shl(2, t))
-            right := div(not(mload(0x60)), 3)
-            t := and(xor(a, shr(1, b)), right)
-            mstore(lanes, xor(a, t))
-            mstore(add(lanes, 32), xor(b, shl(1, t)))
-            t := and(xor(c, shr(1, d)), right)
-            mstore(add(lanes, 64), xor(c, t))
-            mstore(add(lanes, 96), xor(d, shl(1, t)))
         }
     }
 
