@@ -169,7 +169,10 @@ class Case:
         voters = len(self.labels)
         league = sum(position % 2 == 0 for position in self.labels)
         peers = max(league, voters - league) if self.peering else voters - 1
+        all_vote = self.abstaining == 0 and self.members > 10 and self.classes <= 16
         return {
+            "many members, nobody abstains": all_vote and peers <= 15,
+            "more of them than nibbles count": all_vote and peers > 15,
             "one member": self.members == 1,
             "nobody revealed": voters == 0,
             "some silent": 0 < voters < self.members,
