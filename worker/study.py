@@ -95,18 +95,28 @@ class Study:
             samples: indices of public samples, [n].
             frequencies: R(x), how often peers give each class, [C]; None: as often as this worker.
         """
-        probabilities = self._learner.probabilities(self._public.images[samples])
-        labels: Labels = probabilities.argmax(1).astype(np.uint16)
+        labels: Labels
         if self._abstention.rule == "none":
+            labels = self._predict(samples).argmax(1).astype(np.uint16)
             return labels
+        labels, certainty = self.judge(samples)
         if frequencies is None:
             frequencies = np.bincount(labels, minlength=self._n_classes) / len(labels)
-        known = self._learner.probabilities(self._validation.images)
-        certainty = calibrate(known, labels_of(self._validation)).certainty(probabilities)
         labels[~self._abstention.is_labelled(certainty, labels, frequencies)] = abstain(
             self._n_classes
         )
         return labels
+
+    def judge(self, samples: IndexArray) -> tuple[Labels, FloatArray]:
+        """The top-1 class uint16 [n] of public samples [n], and how certain it is, 0..1 (Eq. 5)."""
+        probabilities = self._predict(samples)
+        known = self._learner.probabilities(self._validation.images)
+        calibrated = calibrate(known, labels_of(self._validation))
+        return probabilities.argmax(1).astype(np.uint16), calibrated.certainty(probabilities)
+
+    def _predict(self, samples: IndexArray) -> FloatArray:
+        """Class probabilities of public samples, [n, C]."""
+        return self._learner.probabilities(self._public.images[samples])
 
     def distil(
         self, samples: IndexArray, global_labels: Labels, votes: scoring.Labels | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("services", "worker", "orchestrator", "demo", "audit", "cost", "hand")
+PACKAGES = ("services", "worker", "orchestrator", "demo", "audit", "cost", "hand", "experiments")
 ALLOWED = {
     "services": {"services"},
     "worker": {"services", "worker"},
@@ -19,6 +19,7 @@ ALLOWED = {
     "audit": {"services", "audit"},
     "cost": {"services", "cost"},
     "hand": {"services", "worker", "hand"},
+    "experiments": {"services", "worker", "experiments"},
 }
 WEB3_FILES = {"services/chain.py", "services/node.py", "services/transactions.py"}
 WEB3_FILES |= {"services/interface.py"}
@@ -40,7 +41,7 @@ def _files(package: str) -> list[Path]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_meet_only_on_the_chain_and_over_http(package: str) -> None:
-    """Services import no sibling; the others import only services, `hand` also a worker's steps."""
+    """Services import no sibling; the others only services, two also a worker."""
     for path in _files(package):
         siblings = _imports(path) & set(PACKAGES)
         assert siblings <= ALLOWED[package], f"{path} imports {siblings}"
