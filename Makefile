@@ -8,7 +8,7 @@ SLITHER := .tools/slither
 ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Poll|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
-DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING TARGETS ABSTENTION
+DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
 .PHONY: bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean

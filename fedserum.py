@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 from services.errors import FedserumError
 
-BY_HAND = ("key", "register", "commit", "reveal", "labels", "status", "leave", "withdraw", "keep")
+BY_HAND = (
+    *("key", "register", "samples", "commit", "reveal"),
+    *("labels", "status", "leave", "withdraw", "keep"),
+)
 
 USAGE = """\
 usage: fedserum VERB
@@ -26,6 +29,7 @@ by hand, with labels from any pipeline (docs/by-hand.md; VERB --help):
 
   key            make a key: key new FILE
   register       join with the deposit
+  samples        which public samples a round has: samples -o indices.npy
   commit         commit to a round's labels: commit predictions.npy
   reveal         reveal them
   labels         fetch the majority's labels: labels -o global.npy

@@ -22,11 +22,12 @@ from rich.live import Live
 
 from demo.accuracies import accuracy_table, collect_accuracies
 from demo.display import Progress, last_step, live_view, round_lines, round_table
-from demo.prepare import fund, prepare
+from demo.prepare import fund, order_key_file, prepare
 from demo.processes import SIGNALS, ProcessError, Processes, require_free
 from services.chain import load_account
 from services.datasets import load_labels, round_window
 from services.errors import SettingsError
+from services.sealed_order import read_order_key, sample_order
 from services.settings import PREFIX, DemoSettings, read_settings
 
 ANVIL = Path("node_modules/.bin/anvil")
@@ -136,6 +137,7 @@ def _start_orchestrator(processes: Processes, settings: DemoSettings, api: httpx
         state_dir=state_dir,
         task_file=settings.home / "task.json",
         port=settings.port,
+        order_key_file=order_key_file(settings.home),
     )
     processes.start("orchestrator", [sys.executable, "-m", "fedserum", "orchestrator"], environment)
     _await_answer(processes, api, "/ready", "orchestrator")
@@ -243,6 +245,8 @@ def _global_accuracy(api: httpx.Client, settings: DemoSettings, number: int) -> 
     answer: list[Any] = api.get(f"/rounds/{number}/labels").raise_for_status().json()
     truth = load_labels(settings.home / "truth")
     window = round_window(number, settings.samples, len(truth))
+    if settings.sealed_order:
+        window = sample_order(read_order_key(order_key_file(settings.home)), len(truth))[window]
     labels = np.array([-1 if label is None else label for label in answer])
     return float((labels == truth[window]).mean())
 

@@ -17,6 +17,7 @@ from services.accounts import development_account, load_account, new_key
 from services.chain import Chain
 from services.errors import SettingsError, WrongChainError
 from services.node import LOCAL_CHAIN_IDS
+from services.sealed_order import key_hash, new_order_key, read_order_key
 from services.settings import DemoSettings, read_settings
 from services.task import WAD
 
@@ -82,8 +83,12 @@ def _chosen(settings: DemoSettings) -> dict[str, int]:
 
 
 def _require_same(content: dict[str, Any], settings: DemoSettings) -> None:
-    wanted: dict[str, Any] = _chosen(settings) | {"preprocessing": settings.preprocessing}
-    task = {"preprocessing": "none"} | content | content["task"]
+    wanted: dict[str, Any] = _chosen(settings) | {
+        "preprocessing": settings.preprocessing,
+        "sealed_order": settings.sealed_order,
+    }
+    found = content | {"sealed_order": "sealed_order" in content}
+    task = {"preprocessing": "none"} | found | content["task"]
     differs = [name for name in wanted if task.get(name) != wanted[name]]
     if differs:
         found, wants = ({name: each.get(name) for name in differs} for each in (task, wanted))
@@ -96,6 +101,15 @@ def _require_same(content: dict[str, Any], settings: DemoSettings) -> None:
 def task_file(home: Path) -> Path:
     """What the orchestrator deploys; it is written last, so its presence says `prepared`."""
     return home / "task.json"
+
+
+def order_key_file(home: Path) -> Path:
+    """The key of a sealed order: the orchestrator's, to bring it to the workers."""
+    return home / "orchestrator" / "order.key"
+
+
+def _order_key(file: Path) -> bytes:
+    return read_order_key(file) if file.exists() else new_order_key(file)
 
 
 def write_keys(home: Path, n_workers: int) -> None:
@@ -124,6 +138,8 @@ def write_task(home: Path, settings: DemoSettings, data: PreparedData) -> None:
     content = {"task": task, "members": members, "public_samples": data.n_public}
     if settings.preprocessing != "none":
         content["preprocessing"] = settings.preprocessing
+    if settings.sealed_order:
+        content["sealed_order"] = key_hash(_order_key(order_key_file(home)))
     temporary = home / "task.json.new"
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(task_file(home))

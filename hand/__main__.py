@@ -26,6 +26,7 @@ VERBS = {
     "register": "Join the federation with the task's deposit.",
     "commit": "Keep a round's labels in the journal and commit to them.",
     "reveal": "Open the commitment of the round.",
+    "samples": "Write which public samples a round has, in its order, to a .npy file.",
     "labels": "Write the global labels of a settled round to a .npy file.",
     "status": "Say where the federation and you are, and what to do next.",
     "leave": "Leave before round 1 or between rounds, and take the balance along.",
@@ -68,7 +69,11 @@ def _take(verb: str, given: Namespace, settings: HandSettings) -> str:
             case "register":
                 return verbs.register(steps, settings.members)
             case "commit":
-                return verbs.commit(steps, array, settings.public_samples)
+                return verbs.commit(steps, array, settings.public_samples, settings.members)
+            case "samples":
+                return verbs.samples(
+                    steps, given.round, settings.public_samples, settings.members, given.output
+                )
             case "reveal":
                 return verbs.reveal(steps)
             case "status":
@@ -140,17 +145,18 @@ def _parser(verb: str) -> ArgumentParser:
             help=".npy file: class codes [n] (-1 abstains) or probabilities [n, C]; without one, "
             "what the journal holds is sent",
         )
-        parser.add_argument(
-            "--public-samples",
-            metavar="N",
-            help="number of samples in the public set, if the file is for all of them",
-        )
-    if verb == "labels":
+        whole = "number of samples in the public set, if the file is for all of them"
+        parser.add_argument("--public-samples", metavar="N", help=whole)
+    if verb == "samples":
+        parser.add_argument("--public-samples", metavar="N", help="samples in the public set")
+    if verb in ("samples", "labels"):
         parser.add_argument(
             "-o", dest="output", type=Path, required=True, metavar="FILE", help=".npy file to write"
         )
+        which = "the last one settled" if verb == "labels" else "the one that is on"
+        parser.add_argument("--round", type=int, metavar="R", help=f"which ({which})")
+    if verb == "labels":
         parser.add_argument("--votes", type=Path, metavar="FILE", help="write votes [m, C], too")
-        parser.add_argument("--round", type=int, metavar="R", help="which (the last one settled)")
     return parser
 
 

@@ -3,14 +3,15 @@
 Everything is checked here, before anything is kept or sent. Knows files and arrays, no chain.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from services.datasets import round_window
 from services.errors import LabelsError
+from services.samples import IndexArray
 from services.task import Task
 from services.wire import Labels, abstain
 
@@ -46,7 +47,13 @@ def read_array(path: Path) -> Array:
     return content
 
 
-def round_labels(array: Array, task: Task, round_number: int, public_samples: int | None) -> Labels:
+def round_labels(
+    array: Array,
+    task: Task,
+    round_number: int,
+    public_samples: int | None,
+    window: Callable[[int], IndexArray],
+) -> Labels:
     """The round's labels uint16 [m]: classes, or ABSTAIN.
 
     Args:
@@ -55,6 +62,7 @@ def round_labels(array: Array, task: Task, round_number: int, public_samples: in
         task: whose samples and classes these are.
         round_number: the round.
         public_samples: |X^pub|, if the n rows are for the whole public set and not for the round.
+        window: which samples of a public set of so many the round's are, int64 [m].
 
     Raises:
         LabelsError: another number of rows than samples, or rows that are no predictions.
@@ -66,28 +74,25 @@ def round_labels(array: Array, task: Task, round_number: int, public_samples: in
             f"the predictions have shape {list(array.shape)}; expected class codes [n] or "
             f"probabilities [n, {classes}], a row per sample: reshape or transpose them"
         )
-    rows = _rows(len(array), task, round_number, public_samples)
+    n_rows = len(array)
+    is_whole = n_rows == public_samples and n_rows >= task.samples_per_round
+    if not is_whole and n_rows != task.samples_per_round:
+        raise _wrong_length(n_rows, task, round_number, public_samples)
     codes = _most_probable(array) if is_probabilities else _codes(array, classes)
-    labels = codes if rows is None else codes[rows]
+    labels = codes[window(n_rows)] if is_whole else codes
     return np.where(labels == NO_LABEL, abstain(classes), labels).astype(np.uint16)
 
 
-def _rows(
-    n: int, task: Task, round_number: int, public_samples: int | None
-) -> npt.NDArray[np.int64] | None:
-    """Which of n rows are the round's; None: they are."""
+def _wrong_length(n: int, task: Task, round_number: int, public_samples: int | None) -> LabelsError:
+    """Why so many rows are neither the round's nor the whole set's."""
     m = task.samples_per_round
-    if n == public_samples and n >= m:
-        return round_window(round_number, m, n)
-    if n == m:
-        return None
     if public_samples is None:
-        raise LabelsError(
+        return LabelsError(
             f"{n} rows, but a round labels {m} samples; predict the {m} samples of round "
             f"{round_number}, or, if these are all {n} samples of the public set in its order, say "
             f"so: --public-samples {n}"
         )
-    raise LabelsError(
+    return LabelsError(
         f"{n} rows; expected {m}, the samples of round {round_number}, or {public_samples}, all "
         "samples of the public set; predict every one of them, in the set's order, or correct "
         "--public-samples (FEDSERUM_PUBLIC_SAMPLES)"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from hand.standing import Standing, ether, last_settled, next_step, read_standing
 from services.chain import Federation, Phase
+from services.errors import MembershipError
+from services.membership import read_own_description
 from services.task import Task
 from worker.steps import Steps
 
@@ -21,10 +23,9 @@ def status(steps: Steps) -> str:
         f"{ether(standing.ether_wei)} outside",
     }
     if number and standing.phase is not Phase.CLOSED and standing.is_on_roster:
-        first = (number - 1) * task.samples_per_round
         lines |= {
-            "samples": f"{first} to {first + task.samples_per_round - 1} of the public set (from "
-            f"the start again where it ends); yours: {_rows(steps.assigned_rows(), task)}",
+            "samples": f"{_window(task, number)} (from the start again where it ends); yours: "
+            f"{_rows(steps.assigned_rows(), task)}",
             "committed": _yes(standing.is_committed)
             + f"; {_count(federation, number, 'Committed')} of {standing.n_roster} have",
             "revealed": _yes(standing.is_revealed)
@@ -39,6 +40,17 @@ def status(steps: Steps) -> str:
         lines["reward"] = f"{reward} ether in round {last}"
     lines["next"] = next_step(standing)
     return "\n".join(f"{name:<11} {text}" for name, text in lines.items())
+
+
+def _window(task: Task, number: int) -> str:
+    """Which samples the round has, in words."""
+    first = (number - 1) * task.samples_per_round
+    span = f"{first} to {first + task.samples_per_round - 1} of the public set"
+    try:
+        sealed = task.uri and read_own_description(task).sealed_order
+    except MembershipError:  # whose page is gone now
+        return span + ", unless its order is sealed (fedserum samples)"
+    return span + (" in its sealed order (fedserum samples tells which)" if sealed else "")
 
 
 def _left(standing: Standing) -> str:

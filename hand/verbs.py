@@ -3,6 +3,7 @@
 What was done already is said, not done again, so that every verb may be repeated after a crash.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from hand.standing import (
 )
 from services import scoring
 from services.chain import Federation, Phase
-from services.errors import ContractRevertError, LabelsError, RoundError
+from services.errors import ContractRevertError, LabelsError, RoundError, SettingsError
 from services.keeper import due, perform
+from services.samples import IndexArray
 from worker.journal import Entry
 from worker.revealed import revealed_labels
+from worker.sample_order import SampleOrder
 from worker.steps import TOO_LATE, Steps, global_labels, too_late_to_register
 
 
@@ -57,13 +60,16 @@ def register(steps: Steps, members: str | None) -> str:
     )
 
 
-def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str:
+def commit(
+    steps: Steps, array: Array | None, public_samples: int | None, members: str | None = None
+) -> str:
     """Keep a round's labels and a salt in the journal, then commit to them.
 
     Args:
         steps: whose.
         array: the predictions (`round_labels`); None: what the journal has already.
         public_samples: as for `round_labels`.
+        members: where the task's description is; None: where ``task.uri`` says.
 
     Raises:
         LabelsError: these are no predictions of the round's samples.
@@ -77,7 +83,11 @@ def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str
     if not (is_open or standing.is_committed):
         raise not_now(standing, "labels are committed in a round's commit phase only")
     number = standing.round_number
-    packed = None if array is None else _packed(steps, array, number, public_samples)
+    packed = None
+    if array is not None:
+        window = partial(_window, steps, members, number)
+        of_round = round_labels(array, steps.task, number, public_samples, window)
+        packed = steps.pack([of_round[rows] for rows in steps.assigned_rows()])
     if standing.is_committed:
         return _committed_already(steps, standing, packed)
     entry = _journalled(steps, standing, packed)
@@ -100,6 +110,44 @@ def commit(steps: Steps, array: Array | None, public_samples: int | None) -> str
         f"kept in {steps.journal.folder}: without it you cannot reveal\n"
         f"next: {next_step(read_standing(steps))}"
     )
+
+
+def samples(
+    steps: Steps, number: int | None, public_samples: int | None, members: str | None, file: Path
+) -> str:
+    """Write which public samples a round has, int64 [m], in its order.
+
+    Args:
+        steps: whose.
+        number: the round; None: the one that is on.
+        public_samples: |X^pub|.
+        members: where the task's description is; None: where ``task.uri`` says.
+        file: to write.
+
+    Raises:
+        RoundError: no such round has opened, or the key of its order has not come.
+        LabelsError: the file cannot be written.
+        SettingsError: nobody said how many samples the public set has.
+    """
+    if public_samples is None:
+        raise SettingsError(
+            "say how many samples the public set has: --public-samples N "
+            "(FEDSERUM_PUBLIC_SAMPLES); fedserum dataset show tells"
+        )
+    task, opened = steps.task, steps.federation.round()
+    number = max(opened, 1) if number is None else number
+    if public_samples < task.samples_per_round:
+        raise SettingsError(
+            f"a round labels {task.samples_per_round} samples, but the public set is said to have "
+            f"{public_samples}; correct --public-samples (FEDSERUM_PUBLIC_SAMPLES)"
+        )
+    if not 1 <= number <= task.rounds:
+        raise RoundError(
+            f"round {number} is none of this federation's; ask for one of 1 to {task.rounds}"
+        )
+    window = _window(steps, members, number, public_samples)
+    write_array(file, window)
+    return f"round {number}: the indices of its {len(window)} samples, in its order, in {file}"
 
 
 def reveal(steps: Steps) -> str:
@@ -231,12 +279,16 @@ def keep(federation: Federation) -> str:
     return f"made: {', '.join(made)}" if made else "nothing is due; nothing was sent"
 
 
-def _packed(
-    steps: Steps, array: Array, round_number: int, public_samples: int | None
-) -> tuple[bytes, list[int]]:
-    """What a commitment to these predictions would be about: this worker's chunks of them."""
-    of_round = round_labels(array, steps.task, round_number, public_samples)
-    return steps.pack([of_round[rows] for rows in steps.assigned_rows()])
+def _window(steps: Steps, members: str | None, number: int, public_samples: int) -> IndexArray:
+    """Which public samples a round has, int64 [m]."""
+    sealed = steps.journal.description(steps.task, members).sealed_order
+    window = SampleOrder(steps, sealed, public_samples).window(number)
+    if window is None:
+        raise RoundError(
+            f"round {number}: the order of the samples is sealed, and its key has not been brought "
+            "to you yet: registered workers get it once round 1 is open; try again in a while"
+        )
+    return window
 
 
 def _journalled(steps: Steps, standing: Standing, packed: tuple[bytes, list[int]] | None) -> Entry:

@@ -26,6 +26,7 @@ from services.errors import (
     SettingsError,
     WrongChainError,
 )
+from services.interface import envelopes
 from services.membership import describe, members_root
 from services.task import Bytes32, Task
 
@@ -118,6 +119,7 @@ def read_task(task_file: Path) -> Task:
         content: Any = json.loads(task_file.read_text())
         members, fields = list(content["members"]), dict(content["task"])
         how = {name: content.get(name) for name in ("preprocessing", "threshold")}
+        key_hash = content.get("sealed_order")
     except OSError as error:
         raise SettingsError(
             f"cannot read the task file {task_file} ({error.strerror}); set FEDSERUM_TASK_FILE, or "
@@ -129,6 +131,8 @@ def read_task(task_file: Path) -> Task:
         ) from error
     try:
         root = members_root(members)
+        if key_hash is not None:
+            how["sealed_order"] = {"key_hash": key_hash, "envelopes": envelopes().address}
         uri = fields.get("uri") or describe(members, **how)
     except MembershipError as error:
         raise SettingsError(f"{task_file}: {error}") from error

@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 from eth_account.signers.local import LocalAccount
 
+from orchestrator.courier import Courier
 from orchestrator.deployment import Record, check, open_deployment
 from orchestrator.indexer import Indexer
 from orchestrator.reports import Reports
@@ -91,8 +92,8 @@ class Orchestrator:
         try:
             found = self._open()
             if found is not None:
-                record, indexer = found
-                self._start_thread("keeper", partial(self._keep, indexer.federation))
+                record, indexer, courier = found
+                self._start_thread("keeper", partial(self._keep, indexer.federation, courier))
                 self._follow(record, indexer)
         except FedserumError as error:
             self._fail(error)
@@ -100,7 +101,7 @@ class Orchestrator:
             log.exception("indexer_failed")
             self._fail(FedserumError(f"the indexer failed unexpectedly ({error!r}); see the log"))
 
-    def _open(self) -> tuple[Record, Indexer] | None:
+    def _open(self) -> tuple[Record, Indexer, Courier] | None:
         """Deploy or find the federation, however long the chain takes; None if stopped."""
         pause_s = self.settings.poll_s
         while not self._stop.is_set():
@@ -113,6 +114,7 @@ class Orchestrator:
                 )
                 federation = Federation(self._chain, record.contract, self._account)
                 indexer = Indexer(federation, record.block(), self.settings.confirmations)
+                courier = Courier(federation, self._account, self.settings.order_key_file)
             except ChainUnreachableError as error:
                 self._wait_for_chain(error, pause_s)
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
@@ -124,7 +126,7 @@ class Orchestrator:
                 block=record.deploy_block,
             )
             self.reports, self.indexer, self.record = reports, indexer, record
-            return record, indexer
+            return record, indexer, courier
         return None
 
     def _follow(self, record: Record, indexer: Indexer) -> None:
@@ -160,7 +162,7 @@ class Orchestrator:
         self.unready = str(error)
         self._stop.wait(pause_s)
 
-    def _keep(self, federation: Federation) -> None:
+    def _keep(self, federation: Federation, courier: Courier) -> None:
         poll_s = self.settings.poll_s
         pause_s, failed_in_a_row = poll_s, 0
         while not self._stop.is_set():
@@ -170,6 +172,7 @@ class Orchestrator:
                 continue
             try:
                 done = self._keep_once(federation)
+                courier.deliver()
             except Exception as error:
                 self.keeper_failures += 1
                 failed_in_a_row += 1

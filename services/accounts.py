@@ -54,23 +54,32 @@ def new_key(key_file: Path) -> LocalAccount:
     Raises:
         SettingsError: the file is there already, or cannot be written.
     """
+    write_secret(key_file, secrets.token_bytes(32))
+    return load_account(key_file)
+
+
+def write_secret(file: Path, secret: bytes) -> None:
+    """Keep a secret, as hex digits, in a new file that only its owner may read.
+
+    Raises:
+        SettingsError: the file is there already, or cannot be written.
+    """
     try:
-        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(secret.hex() + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
     except FileExistsError as error:
         raise SettingsError(
-            f"{key_file} is there already, and a key that is overwritten is lost with its money; "
+            f"{file} is there already, and a key that is overwritten is lost with its money; "
             "name a file that is not there, or use that key"
         ) from error
     except OSError as error:
         raise SettingsError(
-            f"cannot write the key file {key_file} ({error.strerror}); name a file in a folder "
+            f"cannot write the key file {file} ({error.strerror}); name a file in a folder "
             "that is there and that you may write"
         ) from error
-    return load_account(key_file)
 
 
 def development_account(index: int) -> LocalAccount:

@@ -16,13 +16,12 @@ from eth_typing import BlockNumber
 from services.accounts import checked_address, load_account
 from services.errors import (
     ChainError,
-    ChainUnreachableError,
     ContractMissingError,
     ContractRevertError,
 )
 from services.interface import Event, artifact, decode_logs, event_topics
 from services.kernels import missing_kernels, put_kernels, verify_kernels
-from services.node import Call, Chain, Header, Receipt, answers, verify_chain
+from services.node import EVENT_BLOCKS, Call, Chain, Header, Receipt, answers, verify_chain
 from services.task import Task
 
 __all__ = [
@@ -43,8 +42,6 @@ __all__ = [
     "verify_chain",
     "verify_contract",
 ]
-
-EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
 
 
 class Phase(IntEnum):
@@ -227,20 +224,7 @@ class Federation:
         """
         last = self.chain.block_number() if to_block is None else to_block
         topics = event_topics(names, round_number)
-        found: list[Event] = []
-        span = EVENT_BLOCKS
-        while from_block <= last:
-            until = min(last, from_block + span - 1)
-            try:
-                found += self._logs(from_block, until, topics)
-            except ChainError as error:
-                # Nodes bound an answer's size, each in its own way: ask for less.
-                if isinstance(error, ChainUnreachableError) or span == 1:
-                    raise
-                span //= 2
-                continue
-            from_block = until + 1
-        return found
+        return decode_logs(self.chain.logs(self.address, topics, from_block, last))
 
     def round_events(self, round_number: int, names: Sequence[str]) -> list[Event]:
         """Events of one round in chain order, found from the latest block back to its opening."""
@@ -254,13 +238,6 @@ class Federation:
                 break
             last = first - 1
         return [event for event in found if event.name in names]
-
-    def _logs(self, first: int, last: int, topics: list[Any]) -> list[Event]:
-        with answers():
-            logs = self.chain.w3.eth.get_logs(
-                {"address": self.address, "fromBlock": first, "toBlock": last, "topics": topics}
-            )
-        return decode_logs(logs)
 
     def _view(self, name: str, *arguments: Any, block_number: int | None = None) -> Any:
         number = self.at_block if block_number is None else block_number

@@ -76,8 +76,8 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A contract without storage that counts or scores for all federations of a chain."""
+class SharedContract:
+    """One for all federations of a chain, without storage, where its code says."""
 
     name: str
     address: str
@@ -97,16 +97,23 @@ def artifact() -> tuple[list[dict[str, Any]], str]:
 
 
 @cache
-def kernels() -> tuple[Kernel, ...]:
+def kernels() -> tuple[SharedContract, ...]:
     """The contracts that this release's federations count and score with."""
-    return tuple(
-        Kernel(
-            name=entry["name"],
-            address=entry["address"],
-            code_hash=entry["codeHash"],
-            creation_code=bytes.fromhex(entry["bytecode"][2:]),
-        )
-        for entry in _artifact()["kernels"]
+    return tuple(_shared(entry) for entry in _artifact()["kernels"])
+
+
+@cache
+def envelopes() -> SharedContract:
+    """The contract that brings sealed messages to workers, as events."""
+    return _shared(_artifact()["envelopes"])
+
+
+def _shared(entry: Mapping[str, str]) -> SharedContract:
+    return SharedContract(
+        name=entry["name"],
+        address=entry["address"],
+        code_hash=entry["codeHash"],
+        creation_code=bytes.fromhex(entry["bytecode"][2:]),
     )
 
 

@@ -1,7 +1,8 @@
-"""The kernels on a chain: the contracts that count and score for all of its federations.
+"""The contracts that all federations of a chain share: put there once, and found there.
 
-Whoever deploys a federation makes sure of them first. Nobody owns them, their addresses follow from
-their code, and whoever comes second finds them there. ``chain.py`` hands this on.
+The kernels count and score; whoever deploys a federation makes sure of them first. Nobody owns
+these contracts, their addresses follow from their code, and whoever comes second finds them there.
+``chain.py`` hands this on.
 """
 
 import time
@@ -11,7 +12,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from services.errors import ChainError, ContractMissingError, ContractRevertError, TransactionError
-from services.interface import PROXY, PROXY_CODE, Kernel, kernels
+from services.interface import PROXY, PROXY_CODE, SharedContract, kernels
 from services.node import Chain
 
 # The transaction that creates the deployment proxy, on every chain at the same address: without
@@ -42,15 +43,19 @@ def put_kernels(chain: Chain, account: LocalAccount) -> None:
         ContractMissingError: something else is at one of the addresses.
         ChainError: a transaction does not go through.
     """
-    missing = missing_kernels(chain)
-    if missing:
+    for kernel in kernels():
+        put_shared(chain, account, kernel)
+
+
+def put_shared(chain: Chain, account: LocalAccount, contract: SharedContract) -> None:
+    """Make sure of one shared contract, as `put_kernels`."""
+    if chain.code_hash(contract.address) is None:
         _put_proxy(chain, account)
-    for kernel in missing:
-        _put(chain, account, kernel)
-    verify_kernels(chain)
+        _put(chain, account, contract)
+    _verify(chain, contract)
 
 
-def missing_kernels(chain: Chain) -> list[Kernel]:
+def missing_kernels(chain: Chain) -> list[SharedContract]:
     """The kernels that are not on the chain."""
     return [kernel for kernel in kernels() if chain.code_hash(kernel.address) is None]
 
@@ -62,7 +67,11 @@ def verify_kernels(chain: Chain) -> None:
         ContractMissingError: it is not.
     """
     for kernel in kernels():
-        _verify_code(chain, f"kernel {kernel.name}", kernel.address, kernel.code_hash)
+        _verify(chain, kernel)
+
+
+def _verify(chain: Chain, contract: SharedContract) -> None:
+    _verify_code(chain, f"contract {contract.name}", contract.address, contract.code_hash)
 
 
 def _verify_code(chain: Chain, what: str, address: str, expected: str) -> None:
@@ -103,29 +112,29 @@ def _put_proxy(chain: Chain, account: LocalAccount) -> None:
     _verify_code(chain, "deployment proxy", PROXY, "0x" + keccak(PROXY_CODE).hex())
 
 
-def _put(chain: Chain, account: LocalAccount, kernel: Kernel) -> None:
+def _put(chain: Chain, account: LocalAccount, contract: SharedContract) -> None:
     try:
-        receipt = chain.send(account, PROXY, kernel.deployment)
+        receipt = chain.send(account, PROXY, contract.deployment)
     except ContractRevertError as error:
         # Most likely somebody else was faster, maybe in a block that is still to come.
         until = time.monotonic() + chain.transaction_timeout_s
-        while chain.code_hash(kernel.address) is None:
+        while chain.code_hash(contract.address) is None:
             if time.monotonic() > until:
                 raise TransactionError(
-                    f"the deployment proxy {PROXY} does not create the kernel {kernel.name} on "
+                    f"the deployment proxy {PROXY} does not create {contract.name} on "
                     f"chain {chain.chain_id()}; expected a chain with the rules of Ethereum's "
                     "Prague upgrade"
                 ) from error
             time.sleep(chain.poll_s)
         return
     except TransactionError:
-        if chain.code_hash(kernel.address) is None:
+        if chain.code_hash(contract.address) is None:
             raise
         return
     log.info(
-        "kernel_created",
-        kernel=kernel.name,
-        address=kernel.address,
+        "shared_contract_created",
+        name=contract.name,
+        address=contract.address,
         gas_used=receipt.gas_used,
         tx=receipt.transaction_hash,
     )

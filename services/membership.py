@@ -9,6 +9,7 @@ import base64
 import binascii
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import httpx
@@ -17,12 +18,21 @@ from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.errors import MembershipError
-from services.task import Task
+from services.task import Bytes32, Task
 
 MOST_MEMBERS_ON_CHAIN = 64  # each makes the deployment some 40,000 gas dearer
 DATA_URI = "data:application/json,"
 # Characters that RFC 3986 allows in a path and JSON uses; the rest is percent-encoded.
 _PLAIN = ":,!$&'()*+;=@/?"
+
+
+class SealedOrder(BaseModel):
+    """A secret order of the public set, and where its key is brought (protocol section 11)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key_hash: Bytes32 = Field(description="SHA-256 of the order's key.")
+    envelopes: str = Field(description="Address of the contract that emits the envelopes.")
 
 
 class Description(BaseModel):
@@ -38,6 +48,9 @@ class Description(BaseModel):
     )
     threshold: float | None = Field(
         None, ge=0, le=1, description="Least certainty with which a sample is labelled."
+    )
+    sealed_order: SealedOrder | None = Field(
+        None, description="The order of the samples, if it is not the public set's own."
     )
 
 
@@ -72,17 +85,15 @@ def membership_proof(addresses: list[str], address: str) -> list[bytes]:
     return proof
 
 
-def describe(
-    members: list[str],
-    name: str = "",
-    classes: list[str] | None = None,
-    preprocessing: str | None = None,
-    threshold: float | None = None,
-) -> str:
+def describe(members: list[str], **fields: Any) -> str:
     """The description as a ``data:`` URI, to be the task's ``uri``.
 
+    Args:
+        members: addresses that may register.
+        fields: the other fields of a `Description`.
+
     Raises:
-        MembershipError: too many members to keep on chain.
+        MembershipError: too many members to keep on chain, or a field that is not as it must be.
     """
     if len(members) > MOST_MEMBERS_ON_CHAIN:
         raise MembershipError(
@@ -90,26 +101,18 @@ def describe(
             f"{MOST_MEMBERS_ON_CHAIN}; publish the description (description_json) and set the "
             "task's uri to its address"
         )
-    text = description_json(members, name, classes, preprocessing, threshold)
-    return DATA_URI + quote(text, safe=_PLAIN)
+    return DATA_URI + quote(description_json(members, **fields), safe=_PLAIN)
 
 
-def description_json(
-    members: list[str],
-    name: str = "",
-    classes: list[str] | None = None,
-    preprocessing: str | None = None,
-    threshold: float | None = None,
-) -> str:
-    """The description as JSON text, to publish where the task's ``uri`` points."""
+def description_json(members: list[str], **fields: Any) -> str:
+    """The description as JSON text, to publish where ``task.uri`` points; as `describe`."""
     _leaves(tuple(members))
-    description = Description(
-        members=[to_checksum_address(member) for member in members],
-        name=name,
-        classes=classes,
-        preprocessing=preprocessing,
-        threshold=threshold,
-    )
+    try:
+        description = Description(
+            members=[to_checksum_address(member) for member in members], **fields
+        )
+    except ValidationError as error:
+        raise MembershipError(f"the description is malformed: {_problem(error)}") from error
     return description.model_dump_json(exclude_none=True)
 
 
@@ -126,11 +129,9 @@ def read_description(source: str, timeout_s: float = 10.0) -> Description:
     try:
         return Description.model_validate_json(_fetch(source, timeout_s))
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
         raise MembershipError(
-            f"{_short(source)} is no task description ({place + ': ' if place else ''}"
-            f"{problem['msg']}); expected JSON with a list of members"
+            f"{_short(source)} is no task description ({_problem(error)}); expected JSON with a "
+            "list of members"
         ) from error
 
 
@@ -167,6 +168,13 @@ def read_own_description(task: Task, source: str | None = None) -> Description:
             "FEDSERUM_MEMBERS to it"
         )
     return description
+
+
+def _problem(error: ValidationError) -> str:
+    """Where the first thing is that is wrong, and what."""
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 
 def _fetch(source: str, timeout_s: float) -> bytes:

@@ -25,10 +25,10 @@ from web3.exceptions import (
     TransactionNotFound,
     Web3RPCError,
 )
-from web3.types import Nonce, RPCEndpoint, RPCResponse, TxReceipt
+from web3.types import LogReceipt, Nonce, RPCEndpoint, RPCResponse, TxReceipt
 from web3.utils import get_create_address
 
-from services import transactions
+from services import public_keys, transactions
 from services.accounts import checked_address, known_addresses
 from services.errors import (
     ChainError,
@@ -40,6 +40,7 @@ from services.errors import (
 from services.interface import Event, decode_logs, decode_revert, function_name
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
+EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,41 @@ class Chain:
         with answers():
             transaction = self.w3.eth.get_transaction(HexStr(transaction_hash))
         return Call(transaction.get("to"), bytes(transaction["input"]))
+
+    def public_key(self, signer: str, transaction_hash: str) -> bytes:
+        """The public key, 64 bytes, of the account that signed an included transaction.
+
+        Raises:
+            ChainError: another one did, or the transaction is of a kind that is not known here.
+        """
+        with answers():
+            transaction = self.w3.eth.get_transaction(HexStr(transaction_hash))
+        return public_keys.public_key_of(signer, transaction)
+
+    def logs(self, address: str, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
+        """What a contract's events left in the blocks from first to last, in chain order."""
+        found: list[LogReceipt] = []
+        span = EVENT_BLOCKS
+        while first <= last:
+            until = min(last, first + span - 1)
+            try:
+                with answers():
+                    found += self.w3.eth.get_logs(
+                        {
+                            "address": checked_address(address),
+                            "fromBlock": BlockNumber(first),
+                            "toBlock": BlockNumber(until),
+                            "topics": topics,
+                        }
+                    )
+            except ChainError as error:
+                # Nodes bound an answer's size, each in its own way: ask for less.
+                if isinstance(error, ChainUnreachableError) or span == 1:
+                    raise
+                span //= 2
+                continue
+            first = until + 1
+        return found
 
     def block_hash(self, number: int) -> str:
         """Hash of a block, which tells whether the chain was reorganised."""

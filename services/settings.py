@@ -19,7 +19,9 @@ PREFIX = "FEDSERUM_"
 class ProcessSettings(BaseSettings):
     """What every process needs."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     rpc_url: str = Field("http://127.0.0.1:8545", description="The chain node's HTTP JSON-RPC URL.")
     rpc_timeout_s: float = Field(10.0, gt=0, description="Seconds to wait for one RPC answer.")
@@ -144,6 +146,11 @@ class OrchestratorSettings(ProcessSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     state_dir: Path = Field(description="Folder for the deployment record; survives restarts.")
     task_file: Path = Field(description="JSON file with the task to deploy and its members.")
+    order_key_file: Path | None = Field(
+        None,
+        description="File with the key of the task's order, if that is sealed, to bring it to the "
+        "workers; empty: somebody else does.",
+    )
     token_file: Path | None = Field(
         None, description="File with the bearer token of POST /rounds/advance; empty: refused."
     )
@@ -214,6 +221,11 @@ class DemoSettings(ProcessSettings):
         "none",
         description="What every sample goes through first, as part of the task: none, or box "
         "(glyphs brought to one size and place).",
+    )
+    sealed_order: bool = Field(
+        False,
+        description="Whether the order of the public samples is secret, so that only who "
+        "registered can make use of the labels (docs/sealed-order.md).",
     )
     models: str = Field(
         "lenet",

@@ -137,9 +137,17 @@ class Deployed:
 
 @pytest.fixture
 def federation(node: Node) -> Callable[..., Deployed]:
-    """Deploy a federation: ``federation(n_workers, node, **task_fields)``."""
+    """Deploy a federation: ``federation(n_workers, node, described, **task_fields)``.
 
-    def build(n_workers: int = 4, node: Node = node, **fields: Any) -> Deployed:
+    ``described`` are fields of the task's description.
+    """
+
+    def build(
+        n_workers: int = 4,
+        node: Node = node,
+        described: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> Deployed:
         accounts = [node.new_account() for _ in range(n_workers)]
         members = [account.address for account in accounts]
         values: dict[str, Any] = {
@@ -149,7 +157,7 @@ def federation(node: Node) -> Callable[..., Deployed]:
             "chunk_samples": 256,
             "classes": 10,
             "max_workers": n_workers,
-            "uri": membership.describe(members),
+            "uri": membership.describe(members, **described or {}),
         }
         task = Task(**(values | fields))
         chain, deployer = node.chain(), node.new_account()

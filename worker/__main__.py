@@ -14,6 +14,7 @@ from worker.identity import Identity, claim
 from worker.journal import Journal
 from worker.protocol import Worker
 from worker.report import Reporter
+from worker.sample_order import SampleOrder
 from worker.steps import Steps
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     # Torch takes seconds to load: what can fail above has answered by now.
     from worker.study import Study
 
+    steps = Steps(federation, account, task, journal)
     return Worker(
         federation=federation,
         account=account,
@@ -61,8 +63,8 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
         study=Study(
             data, settings, journal.model_file, _abstention(settings, description, task.penalty_wad)
         ),
-        n_public=len(data.public),
-        steps=Steps(federation, account, task, journal),
+        order=SampleOrder(steps, description.sealed_order, len(data.public)),
+        steps=steps,
         reporter=Reporter(settings.orchestrator_url, account, chain_id, federation.address),
         settings=settings,
     )

@@ -52,6 +52,11 @@ class Journal:
         """Where the model is kept."""
         return self.folder / "model.pt"
 
+    @property
+    def order_key_file(self) -> Path:
+        """Where the key of a sealed order is kept."""
+        return self.folder / "order.key"
+
     def description(self, task: Task, source: str | None = None) -> Description:
         """The task's description as this worker first read it: later it may be gone, or changed.
 

@@ -13,7 +13,6 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from services.chain import Federation, Phase
-from services.datasets import round_window
 from services.errors import (
     ContractRevertError,
     InsufficientFundsError,
@@ -21,16 +20,20 @@ from services.errors import (
     TransactionError,
 )
 from services.keeper import Duty, due, perform
-from services.samples import FloatArray
+from services.samples import FloatArray, IndexArray
 from services.settings import WorkerSettings
 from services.task import Task
 from worker.journal import Entry
 from worker.report import Reporter
 from worker.revealed import peer_frequencies, revealed_labels
+from worker.sample_order import SampleOrder
 from worker.steps import TOO_LATE, Steps
 
 if TYPE_CHECKING:
     from worker.study import Study
+
+# What may fail in a call that anyone may make; our own round goes on.
+NOT_OURS = (ContractRevertError, InsufficientFundsError, TransactionError)
 
 log = structlog.get_logger()
 
@@ -43,13 +46,15 @@ class Worker:
     account: LocalAccount
     task: Task
     study: "Study"
-    n_public: int
+    order: SampleOrder
     steps: Steps
     reporter: Reporter
     settings: WorkerSettings
     _duty: Duty | None = field(default=None, init=False)
     _patient_until: float = field(default=0.0, init=False)
     _next_look: float = field(default=0.0, init=False)
+    _order_awaited: int = field(default=0, init=False)
+    _hands_on_at: float = field(default=float("inf"), init=False)
 
     def take_part(self) -> None:
         """Play every round until the federation is closed, then withdraw.
@@ -74,6 +79,7 @@ class Worker:
                 break
             if phase is Phase.COMMIT:
                 self._commit(round_number)
+                self._hand_on_order()
             elif phase is Phase.REVEAL:
                 self._reveal(round_number)
             self._keep()
@@ -108,7 +114,13 @@ class Worker:
         me = self.account.address
         if any(self.federation.commitment_of(round_number, me)):
             return
-        entry = self.steps.journal.read(round_number) or self._label(round_number)
+        entry = self.steps.journal.read(round_number)
+        if entry is None:
+            window = self.order.window(round_number)
+            if window is None:
+                self._await_order(round_number)
+                return
+            entry = self._label(round_number, window)
         try:
             receipt = self.steps.commit(round_number, entry)
         except (ContractRevertError, RoundError) as error:
@@ -120,10 +132,16 @@ class Worker:
             log.warning("commit_not_sent", round=round_number, why=str(error))
             return
         log.info("labels_committed", round=round_number, tx=receipt.transaction_hash)
+        self._hands_on_at = time.monotonic() + self._grace_s()
 
-    def _label(self, round_number: int) -> Entry:
+    def _await_order(self, round_number: int) -> None:
+        """Say once in a round that nothing can be labelled yet."""
+        if self._order_awaited != round_number:
+            self._order_awaited = round_number
+            log.info("order_key_awaited", round=round_number, deadline=self.federation.deadline())
+
+    def _label(self, round_number: int, window: IndexArray) -> Entry:
         """Label this worker's chunks and keep them, with a fresh salt, before anybody commits."""
-        window = round_window(round_number, self.task.samples_per_round, self.n_public)
         frequencies = self._frequencies(round_number - 1)
         parts = [self.study.label(window[rows], frequencies) for rows in self.steps.assigned_rows()]
         labels, label_count = self.steps.pack(parts)
@@ -164,8 +182,12 @@ class Worker:
                 log.info("round_void", round=round_number)
                 study.skip()
                 continue
+            window = self.order.window(round_number)
+            if window is None:
+                log.warning("order_key_missing", round=round_number, advice="nothing was learnt")
+                study.skip()
+                continue
             log.info("distillation_started", round=round_number)
-            window = round_window(round_number, task.samples_per_round, self.n_public)
             votes = None
             if study.wants_votes:
                 votes = revealed_labels(self.federation, task, round_number)
@@ -188,6 +210,20 @@ class Worker:
 
     # ---------------------------------------------------------------------------- support
 
+    def _grace_s(self) -> float:
+        """Workers are patient for different times, so that one of them is first."""
+        return self.settings.keeper_grace_s * random.uniform(1.0, 1.5)
+
+    def _hand_on_order(self) -> None:
+        """Bring the key of a sealed order to who has none, if nobody has for the grace time."""
+        if time.monotonic() < self._hands_on_at:
+            return
+        self._hands_on_at = float("inf")
+        try:
+            self.order.hand_on()
+        except NOT_OURS as error:
+            log.warning("order_key_not_handed_on", why=str(error))
+
     def _keep(self) -> None:
         """Make a due call that nobody has made for the grace time, and those that it leads to."""
         now, grace_s = time.monotonic(), self.settings.keeper_grace_s
@@ -196,8 +232,7 @@ class Worker:
         self._next_look = now + grace_s / 4
         duty = due(self.federation)
         if duty != self._duty:
-            # Workers are patient for different times, so that one of them is first.
-            self._duty, self._patient_until = duty, now + grace_s * random.uniform(1.0, 1.5)
+            self._duty, self._patient_until = duty, now + self._grace_s()
         if duty is None or now < self._patient_until:
             return
         round_number = duty.round_number
@@ -206,7 +241,7 @@ class Worker:
             while duty is not None:
                 perform(self.federation, duty)
                 duty = due(self.federation)
-        except (ContractRevertError, InsufficientFundsError, TransactionError) as error:
+        except NOT_OURS as error:
             # Nobody owes anybody this call; our own commit or reveal must not fail for it.
             log.warning("keeper_failed", round=round_number, why=str(error))
             self._duty = None

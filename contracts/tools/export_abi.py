@@ -39,20 +39,22 @@ def addresses() -> str:
 
 
 def export() -> str:
-    """The JSON text: the federation's `abi` and `bytecode` (creation code), and its `kernels`.
+    """The JSON text: the federation's `abi` and `bytecode` (creation code), and what is shared.
 
-    Of each kernel `name`, `address`, `bytecode`, and `codeHash`, Keccak-256 of the runtime code.
+    Of each of its `kernels`, and of `envelopes`: `name`, `address`, `bytecode`, and `codeHash`,
+    Keccak-256 of the runtime code.
     """
     federation = _built("Federation")
     content = {
         "abi": federation["abi"],
         "bytecode": federation["bytecode"]["object"],
-        "kernels": [_kernel(name) for name in KERNELS.values()],
+        "kernels": [_shared(name) for name in KERNELS.values()],
+        "envelopes": _shared("Envelopes"),
     }
     return json.dumps(content, indent=1) + "\n"
 
 
-def _kernel(name: str) -> dict[str, str]:
+def _shared(name: str) -> dict[str, str]:
     built = _built(name)
     return {
         "name": name,

@@ -159,7 +159,7 @@ def parties(
     """Deploy federations of four, ``build(**task_fields)``; at the end no command runs."""
     with commands(folder) as make:
 
-        def build(n_workers: int = 4, **fields: object) -> Party:
+        def build(n_workers: int = 4, **fields: Any) -> Party:
             values = {
                 "dataset_hash": home.dataset_hash,
                 "samples_per_round": SAMPLES,

@@ -137,8 +137,13 @@ def test_a_demo_shows_the_round_and_leaves_its_record_and_nothing_running(demo: 
 
 
 def test_a_demo_of_two_rounds_shows_and_records_the_accuracy_after_each(demo: Demo) -> None:
-    """One table with a column per round, and the same figures in the record; lambda decays."""
-    demo.command.start(rounds=2, reward_decay="0.5", samples=300)
+    """One table with a column per round, and the same figures in the record; lambda decays.
+
+    The order of the samples is sealed, which the true labels follow.
+    """
+    demo.command.start(
+        rounds=2, reward_decay="0.5", samples=300, epochs=10, batch_size=8, sealed_order=1
+    )
     assert demo.end() == 0, demo.command.said()
     (record,) = demo.runs.iterdir()
     collected = json.loads((record / "accuracies.json").read_text())
@@ -147,6 +152,9 @@ def test_a_demo_of_two_rounds_shows_and_records_the_accuracy_after_each(demo: De
         assert worker["top1_accuracy_after"] in [
             figures["after"][1] for figures in collected["workers"].values()
         ], index
+    assert all(each["global_labels_accuracy"] > 0.4 for each in collected["rounds"])
+    for worker in range(N_WORKERS):
+        assert "order_key_received" in (record / "logs" / f"worker-{worker}.log").read_text()
     assert int(rounds[1]["pool_wei"]) < int(rounds[0]["pool_wei"])
     table = demo.command.said().partition("Accuracy after each round")[2]
     for words in ("trained", "round 1", "round 2", "gain", "worker-0", "worker-3", "mean"):

@@ -108,7 +108,7 @@ def test_a_malformed_list_is_refused(members: list[str], message: str) -> None:
 
 def test_a_description_survives_its_data_uri() -> None:
     """Names with characters that a URI reserves come back as they were."""
-    uri = describe(MEMBERS, 'Digits, 100 % "real" #1 ü', ["null", "eins"])
+    uri = describe(MEMBERS, name='Digits, 100 % "real" #1 ü', classes=["null", "eins"])
     description = read_description(uri)
     assert uri.startswith("data:application/json,")
     assert uri.isascii()
@@ -144,8 +144,9 @@ def test_too_many_members_do_not_go_on_chain() -> None:
 def test_the_longest_list_still_fits_the_deployment() -> None:
     """A deployment's data are limited to 49,152 bytes (EIP-3860), a transaction to 131,072."""
     members = [f"0x{index:040x}" for index in range(1, MOST_MEMBERS_ON_CHAIN + 1)]
+    sealed = {"key_hash": "0x" + "5e" * 32, "envelopes": members[0]}
     name = "a federation with a name of ordinary length"
-    uri = describe(members, name, preprocessing="box", threshold=0.85)
+    uri = describe(members, name=name, preprocessing="box", threshold=0.85, sealed_order=sealed)
     assert len(encode_deployment(task_of(members, uri).to_abi())) <= 49_152
 
 
@@ -156,6 +157,9 @@ def test_what_the_task_asks_of_samples_and_certainty_is_described() -> None:
     plain = read_description(describe(MEMBERS))
     assert (plain.preprocessing, plain.threshold) == (None, None)
     assert "preprocessing" not in describe(MEMBERS)
+    for wrong in ({"threshold": 85}, {"sealed_order": {"key_hash": "0x5e"}}):
+        with pytest.raises(MembershipError, match=f"malformed: {next(iter(wrong))}"):
+            describe(MEMBERS, **wrong)
     with pytest.raises(MembershipError, match=r"threshold: .* less than or equal to 1"):
         read_description(describe(MEMBERS, threshold=0.5).replace("0.5", "85"))
 

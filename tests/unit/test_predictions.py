@@ -1,6 +1,7 @@
 """Predictions from a .npy file become a round's labels, or are refused with what to do about it."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from hand.predictions import as_codes, read_array, round_labels, write_array
+from services.datasets import round_window
 from services.errors import LabelsError
 from services.task import Task
 from services.wire import abstain
@@ -26,7 +28,8 @@ CODES = np.arange(M) % C
 
 def labels(array: Any, round_number: int = 1, public_samples: int | None = None) -> list[int]:
     """The round's labels as a list."""
-    found = round_labels(np.asarray(array), TASK, round_number, public_samples)
+    window = partial(round_window, round_number, TASK.samples_per_round)
+    found = round_labels(np.asarray(array), TASK, round_number, public_samples, window)
     assert found.dtype == np.uint16
     return found.tolist()
 
