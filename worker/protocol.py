@@ -68,9 +68,12 @@ class Worker:
         while True:
             phase, round_number = self.federation.phase(), self.federation.round()
             if phase is Phase.REGISTRATION:
+                self.study.prepare()
                 self._register()
             else:
                 self.steps.require_in(phase)
+            if phase is Phase.REVEAL:
+                self._reveal(round_number)  # which waits for no training, and needs no learner
             if not self.study.is_trained:
                 self._train()
                 continue
@@ -80,8 +83,6 @@ class Worker:
             if phase is Phase.COMMIT:
                 self._commit(round_number)
                 self._hand_on_order()
-            elif phase is Phase.REVEAL:
-                self._reveal(round_number)
             self._keep()
             time.sleep(self.settings.poll_s)
         self._withdraw()

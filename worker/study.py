@@ -5,6 +5,9 @@ Knows files and arrays, no chain. No private sample and no weight leaves it but 
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ from services.wire import Labels, abstain
 from worker.abstention import Abstention, calibrate
 from worker.data import WorkerData, labels_of
 from worker.journal import write_whole
-from worker.learner import kind_of, make_learner
+from worker.learner import Learner, kind_of, make_learner
 from worker.targets import Targets, make_targets
 
 log = structlog.get_logger()
@@ -61,10 +64,27 @@ class Study:
         known = {"public": data.public.images, "private": data.private.images}
         known |= {} if data.test is None else {"test": data.test.images}
         shape = data.private.images.shape[1:]
-        self._learner = make_learner(data.n_classes, shape, settings, known)
+        self._make_learner = partial(make_learner, data.n_classes, shape, settings, known)
         self.n_private = len(data.private)
         self.model_name = kind_of(settings.model)
-        self.accuracies: list[float] = self._load()
+        self.accuracies: list[float] = [] if not file.exists() else self._read()[0]
+
+    @cached_property
+    def _learner(self) -> Learner:
+        """Made when it is first needed: one that cannot be made keeps nobody from revealing."""
+        learner = self._make_learner()
+        if self.is_trained:
+            with self._readable():
+                learner.load(self._read()[1])
+        return learner
+
+    def prepare(self) -> None:
+        """Make or load the learner now, so that what is wrong with it shows before money moves.
+
+        Raises:
+            FedserumError: as `make_learner`; JournalError if the kept one cannot be read.
+        """
+        _ = self._learner
 
     @property
     def is_trained(self) -> bool:
@@ -193,16 +213,22 @@ class Study:
         }
         write_whole(self._file, json.dumps(history).encode() + b"\n" + learner)
 
-    def _load(self) -> list[float]:
-        if not self._file.exists():
-            return []
-        try:
+    def _read(self) -> tuple[list[float], bytes]:
+        """History and learner as they were kept."""
+        with self._readable():
             line, _, learner = self._file.read_bytes().partition(b"\n")
             history = json.loads(line)
             if hashlib.sha256(learner).hexdigest() != history["sha256"]:
                 raise ValueError("the file is damaged")
-            self._learner.load(learner)
-            return [float(each) for each in history["accuracies"]]
+            return [float(each) for each in history["accuracies"]], learner
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What goes wrong with the file is told as such."""
+        try:
+            yield
+        except JournalError:
+            raise
         except Exception as error:
             raise JournalError(
                 f"{self._file} is not this worker's model ({error}); restore it, or delete it to "

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Deployed
 from local import Command
@@ -15,6 +16,7 @@ from nodes import Node
 from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
 
 from services.chain import Phase
+from services.datasets import load_idx
 from services.task import WAD
 
 LONG = 1_000_000  # epochs that no test waits for
@@ -127,6 +129,31 @@ def test_killed_between_commit_and_reveal_it_reveals(build: Callable[..., Party]
     party.keep()
     require_paid(party)
     assert [event["worker"] for event in party.events("Revealed")].count(party.address(0)) == 1
+
+
+def test_a_worker_reveals_though_its_learner_is_broken(
+    build: Callable[..., Party], tmp_path: Path
+) -> None:
+    """What was committed needs no model to be opened; only then it says what is wrong."""
+    party = build()
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    np.save(predictions / "public.npy", np.arange(len(load_idx(party.home / "public"))) % 10)
+    worker = party.worker(model=f"files:{predictions}")
+    party.register()
+    worker.start()
+    party.await_commit()
+    worker.kill()
+    (predictions / "public.npy").unlink()
+    predictions.rmdir()
+    party.commit()
+    worker.start()
+    party.await_reveal()
+    party.reveal()
+    party.keep()
+    assert worker.end() == 1
+    assert "there is no such folder; make it" in worker.said()
+    assert party.events("Slashed") == []
 
 
 def test_killed_while_distilling_or_withdrawing_it_learns_once_and_is_paid_once(

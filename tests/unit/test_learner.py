@@ -249,5 +249,5 @@ def test_a_kept_learner_that_cannot_be_loaded_is_named_and_kept(
     kept = (tmp_path / "model.pt").read_bytes()
     for other in (write(("json.loads(data)", "json.loads(data + b'x')")), "lenet", "forest"):
         with pytest.raises(JournalError, match=r"model\.pt is not this worker's model"):
-            study(tmp_path, other)
+            study(tmp_path, other).prepare()
     assert (tmp_path / "model.pt").read_bytes() == kept

@@ -222,7 +222,7 @@ def test_another_tasks_model_is_refused(tmp_path: Path) -> None:
     assert PRIVATE.labels is not None
     few = PRIVATE.subset(np.flatnonzero(PRIVATE.labels < 5))
     with pytest.raises(JournalError, match="not this worker's model"):
-        Study(WorkerData(few, DATA.public, None, 5), SETTINGS, tmp_path / "model.pt")
+        study(tmp_path, WorkerData(few, DATA.public, None, 5)).prepare()
 
 
 def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
     history = {"accuracies": [0.5], "sha256": hashlib.sha256(learner).hexdigest()}
     (tmp_path / "model.pt").write_bytes(json.dumps(history).encode() + b"\n" + learner)
     with pytest.raises(JournalError):
-        study(tmp_path)
+        study(tmp_path).prepare()
     assert not (tmp_path / "sprung").exists()
 
 
