@@ -72,6 +72,7 @@ class Stack:
             "FEDSERUM_EPOCHS": 8,
             "FEDSERUM_DISTILL_EPOCHS": 4,
             "FEDSERUM_BATCH_SIZE": 32,
+            "FEDSERUM_SEALED_ORDER": 1,
         }
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],

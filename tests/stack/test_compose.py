@@ -198,6 +198,14 @@ def test_ten_workers_are_revealed_scored_and_paid(stack: Stack, settled: dict[st
     assert 0 <= N_WORKERS * stake_wei - rewards_wei < N_WORKERS
 
 
+def test_every_worker_got_the_key_of_the_sealed_order(
+    stack: Stack, settled: dict[str, Any]
+) -> None:
+    """From the chain: the file that has it is in the orchestrator's volume, which they have not."""
+    for container in stack.containers("worker"):
+        assert "order_key_received" in [event["event"] for event in logged(container)]
+
+
 def test_workers_learn_from_the_round(settled: dict[str, Any]) -> None:
     """Over all workers, accuracy on the test part is higher after distillation."""
     before = [worker["top1_accuracy_before"] for worker in settled["workers"]]
