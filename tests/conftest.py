@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nodes
 import numpy as np
@@ -14,6 +14,9 @@ from nodes import Node
 from services import membership, wire
 from services.chain import Chain, Deployment, Federation, deploy
 from services.task import Task
+
+if TYPE_CHECKING:
+    from party import Home, Party
 
 
 @pytest.fixture(scope="session")
@@ -173,3 +176,22 @@ def federation(node: Node) -> Callable[..., Deployed]:
         )
 
     return build
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> "Home":
+    """Real samples for a federation of four."""
+    from party import prepare_home
+
+    return prepare_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def build(
+    node: Node, federation: Callable[..., Deployed], home: "Home", tmp_path: Path
+) -> Iterator[Callable[..., "Party"]]:
+    """Federations with worker processes among the members: ``build(n_workers, **task_fields)``."""
+    from party import parties  # beside the tests that ask for this
+
+    with parties(node, federation, home, tmp_path) as build:
+        yield build

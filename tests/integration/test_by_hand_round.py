@@ -4,16 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
-from conftest import Deployed
 from local import PATIENCE_S, SAMPLES
 from nodes import ETHER, ROOT, Node
-from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
+from party import Home, Party, wait_for_transaction, without_blocks
 
 from hand.standing import ether
 from services.chain import Phase
@@ -25,21 +23,6 @@ HAND = 9  # the member without a worker
 CLASSES = 10
 AT_ONCE = 3  # workers that start; each one's import of torch takes a core for seconds
 WINDOWS = ("registration_seconds", "commit_seconds", "reveal_seconds")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Real samples for four."""
-    return prepare_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def build(
-    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
-) -> Iterator[Callable[..., Party]]:
-    """Federations of which some members are processes."""
-    with parties(node, federation, home, tmp_path) as build:
-        yield build
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """A sealed order reaches the workers of a round, whoever brings it, and nobody else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ import pytest
 from conftest import Deployed
 from eth_abi.abi import encode
 from local import SAMPLES
-from nodes import Node
-from party import Home, Party, parties, prepare_home
+from party import Party
 from test_by_hand import keep, steps_of
 
 from hand import verbs
@@ -30,21 +29,6 @@ KEY = bytes(range(32))
 PLACE = envelopes().address
 SEALED = {"sealed_order": {"key_hash": key_hash(KEY), "envelopes": PLACE}}
 N_PUBLIC = 1200
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Real samples for four."""
-    return prepare_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def build(
-    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
-) -> Iterator[Callable[..., Party]]:
-    """Federations of which some members are processes."""
-    with parties(node, federation, home, tmp_path) as build:
-        yield build
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ The worker is a process, the test plays the other three members, so that each mo
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
-from conftest import Deployed
 from local import Command
-from nodes import Node
-from party import Home, Party, parties, prepare_home, wait_for_transaction, without_blocks
+from party import Party, wait_for_transaction, without_blocks
 
 from services.chain import Phase
 from services.datasets import load_idx
@@ -21,21 +18,6 @@ from services.task import WAD
 
 LONG = 1_000_000  # epochs that no test waits for
 SETTLE_S = 1.0  # for a restarted worker to meet what its predecessor had sent
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Real samples for four."""
-    return prepare_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def build(
-    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
-) -> Iterator[Callable[..., Party]]:
-    """Federations of which some members are processes."""
-    with parties(node, federation, home, tmp_path) as build:
-        yield build
 
 
 def start_again(worker: Command) -> None:

@@ -1,15 +1,13 @@
 """What a worker refuses to go on with: exit code 1, one clear line, and no cost to anybody."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import Deployed
 from local import Command
-from nodes import ETHER, Node
-from party import Home, Party, parties, prepare_home
+from nodes import ETHER
+from party import Home, Party
 
 from services.chain import Phase
 from services.datasets import Dataset, load_idx, save_idx, sha256
@@ -17,21 +15,6 @@ from worker.journal import Journal
 
 EMPTY_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 AT_ONCE = 3  # processes; each one's import of torch takes a core for seconds
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Real samples for four."""
-    return prepare_home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture
-def build(
-    node: Node, federation: Callable[..., Deployed], home: Home, tmp_path: Path
-) -> Iterator[Callable[..., Party]]:
-    """Federations of which some members are processes."""
-    with parties(node, federation, home, tmp_path) as build:
-        yield build
 
 
 def refusals(cases: dict[str, Command]) -> dict[str, str]:
