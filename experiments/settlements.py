@@ -17,6 +17,7 @@ from experiments.rewards import draw_positions, pay
 from services import scoring, wire
 
 PEERINGS = (0, 1)
+SALT = 1_009  # of this module's seeds
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,11 @@ def abstain_below(
 
 
 def misbehave(
-    labels: scoring.Labels, classes: int, others: npt.NDArray[np.intp], behaviour: str, seed: int
+    labels: scoring.Labels,
+    classes: int,
+    others: npt.NDArray[np.integer],
+    behaviour: str,
+    random: np.random.Generator,
 ) -> scoring.Labels:
     """Labels [n, m] of which those of some workers are what a behaviour makes of them.
 
@@ -91,14 +96,12 @@ def misbehave(
         classes: C.
         others: who misbehaves, [k].
         behaviour: a name in `BEHAVIOURS`.
-        seed: of its guesses.
+        random: what it guesses by.
     """
     honest = np.delete(labels, others, axis=0)
     frequencies = np.bincount(honest.ravel(), minlength=classes) / honest.size
     reported = labels.copy()
-    reported[others] = BEHAVIOURS[behaviour](
-        labels[others], frequencies, np.random.default_rng(seed)
-    )
+    reported[others] = BEHAVIOURS[behaviour](labels[others], frequencies, random)
     return reported
 
 
@@ -107,7 +110,7 @@ def _settle(settlement: Settlement, cache: Path) -> Arrays:
     classes = said.classes
     labels = abstain_below(said.labels, said.certainties, settlement.threshold, classes)
     global_labels = scoring.majority(scoring.vote(labels, classes), wire.abstain(classes))
-    random = np.random.default_rng(settlement.case.seed)
+    random = np.random.default_rng([settlement.case.seed, SALT])
     draws = [
         _pay_all(labels, classes, settlement.penalties, draw_positions(random, len(labels)))
         for _ in range(settlement.n_draws)
@@ -127,11 +130,12 @@ def _attack(attack: Attack, cache: Path) -> Arrays:
     n = len(said.labels)
     found = np.full((2, len(PEERINGS), n, len(attack.penalties), 2), np.nan)
     for k in range(n):
-        random = np.random.default_rng([attack.case.seed, k])
+        # A seed that nothing else has, so that no guess is what somebody else drew.
+        random = np.random.default_rng([attack.case.seed, k, SALT])
         draws = []
-        for draw in range(attack.n_draws):
+        for _ in range(attack.n_draws):
             others = random.permutation(n)[:k]
-            labels = misbehave(said.labels, said.classes, others, attack.behaviour, draw)
+            labels = misbehave(said.labels, said.classes, others, attack.behaviour, random)
             positions = draw_positions(random, n)
             by_worker = _pay_all(labels, said.classes, attack.penalties, positions)
             honest = np.delete(by_worker, others, axis=-1).mean(-1)

@@ -40,7 +40,7 @@ def spread(values: npt.ArrayLike) -> Numbers:
 def listed(values: npt.ArrayLike) -> Any:
     """Nested lists of rounded numbers, with None for NaN."""
     rounded = np.round(np.asarray(values, dtype=np.float64), DIGITS)
-    cells = rounded.astype(object)
+    cells = np.array(rounded, dtype=object)
     cells[np.isnan(rounded)] = None
     return cells.tolist()
 
