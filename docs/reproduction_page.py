@@ -40,8 +40,8 @@ is worse on its own validation split. Scores are the protocol's: R(x) sums to 1,
 counts by the peers that labelled it ([protocol](protocol.md), section 4). *Peering 0* scores
 against everyone else and shares one pool, as the paper does; *peering 1*, the product's default,
 scores against the other of two leagues and shares a pool in each. In which league a worker is,
-and who misbehaves, is drawn by lot five times, and the mean taken. A reward is a worker's gain or
-loss in deposits at λ = 1.
+and who misbehaves, is drawn by lot five times (in Figure 5 twenty), and the mean taken. A reward
+is a worker's gain or loss in deposits at λ = 1.
 
 **Preprocessing.** EMNIST's digits are about 23 pixels high and MNIST's about 20, and a LeNet that
 was trained on the ones reads the others badly. The paper has no step for that, so neither do the

@@ -32,7 +32,7 @@ def _case(plan: Plan, effort: str, seed: int) -> Case:
 
 
 def _settlement(plan: Plan, effort: str, seed: int) -> Settlement:
-    return Settlement(_case(plan, effort, seed), plan.penalties, n_draws=plan.n_draws)
+    return Settlement(_case(plan, effort, seed), plan.penalties, n_draws=plan.n_rings)
 
 
 def jobs(plan: Plan) -> list[Job]:

@@ -30,6 +30,7 @@ class Plan:
         few_penalties: β in Figures 7 and 8.
         thresholds: of certainty, in Figure 6.
         n_draws: how often it is drawn by lot who misbehaves, and who is in which league.
+        n_rings: how often the latter is drawn in Figure 5, where everyone differs.
         test_samples: to measure accuracy on.
     """
 
@@ -52,6 +53,7 @@ class Plan:
         *(0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98, 0.99),
     )
     n_draws: int = 5
+    n_rings: int = 20
     test_samples: int = 10_000
 
     def case(self, alpha: float, seed: int) -> Case:
@@ -83,14 +85,15 @@ def fast(private: str, preprocessing: str) -> Plan:
         full(private, preprocessing),
         seeds=(0,),
         epochs=4,
-        private_samples=3_000,
-        samples=2_048,
-        private_sizes=(1_000, 3_000),
-        private_sizes_at=1_000,
-        public_sizes=(500, 2_000),
-        data_sizes=(30, 50, 80, 110, 140, 170, 200, 230, 260, 280),
+        private_samples=2_000,
+        samples=1_024,
+        private_sizes=(1_000, 2_000),
+        private_sizes_at=500,
+        public_sizes=(250, 1_000),
+        data_sizes=(20, 40, 60, 80, 100, 120, 140, 160, 180, 200),
         penalties=(0.0, 1.0, 5.0),
         thresholds=(0.0, 0.4, 0.6, 0.8, 0.9),
         n_draws=1,
-        test_samples=2_000,
+        n_rings=2,
+        test_samples=1_000,
     )
