@@ -26,7 +26,8 @@ bit (`tests/differential/test_experiments.py`).
 
 `PRIVATE` is as in [data](data.md); empty it is EMNIST's digits, downloaded. `ONLY=5,6` makes some
 figures, `JOBS=2` says how many processes. Records go to `results/`, and this page is generated
-from them by `make docs`.
+from them by `make docs`. What is trained and computed stays in `results/cache`: remove that
+folder after a change of the code.
 
 **Where the paper says nothing.** It has no number for |X^priv|, the epochs of distillation, β, or
 how many samples a worker holds out; it draws no error bars. Ours: 20,000 private samples (Figure
