@@ -11,7 +11,7 @@ HALMOS := .tools/halmos
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -22,7 +22,7 @@ setup: .venv/.ready node_modules/.ready ## Install what is missing into .venv an
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'error: Python 3.11 or newer is needed, $(PYTHON) is older; set PYTHON=python3.11' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e '.[worker,forest,orchestrator,demo,data,dev]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[worker,forest,orchestrator,demo,data,experiments,dev]'
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
@@ -91,8 +91,12 @@ bench-learning: setup ## Measure what a round teaches: PRIVATE=… TARGETS=corre
 bench-train: setup ## Time training, prediction and distillation beside bare PyTorch: MODEL=lenet for one.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.training $(if $(MODEL),--model $(MODEL))
 
-docs: setup ## Write docs/settings.md from the settings.
+figures: setup ## Make the paper's figures: PRIVATE=… PREPROCESSING=box ONLY=5,6 JOBS=2, or FAST=1 in a minute or two.
+	PYTHONPATH=. $(BIN)/python -m experiments figures $(foreach name,PRIVATE PREPROCESSING ONLY JOBS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))')) $(if $(FAST),--fast)
+
+docs: setup ## Write docs/settings.md from the settings, docs/reproduction.md from the records.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md
+	PYTHONPATH=. $(BIN)/python docs/reproduction_page.py > docs/reproduction.md
 
 up: ## Start the containers: settings as for `make demo`.
 	@$(DEMO_ENV) docker compose up -d --build

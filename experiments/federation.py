@@ -5,6 +5,7 @@ taken here, by the code that the contract is tested against.
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from services import scoring, wire
 from services.datasets import Dataset, IndexArray, dirichlet_split
+from services.errors import DatasetError
 from services.settings import WorkerSettings
 from worker.data import WorkerData, labels_of
 from worker.study import Study
@@ -52,16 +54,18 @@ class Federation:
         test: Dataset,
         settings: list[WorkerSettings],
         classes: int,
+        folder: Path | None = None,
     ) -> None:
-        # What a study keeps for a restart is of no use here.
-        self._folder = tempfile.TemporaryDirectory(prefix="federation-")
+        if folder is None:  # what a study keeps for a restart is of no use then
+            self._folder = tempfile.TemporaryDirectory(prefix="federation-")
+            folder = Path(self._folder.name)
         self.classes = classes
         self.split = np.stack([np.bincount(labels_of(own), minlength=classes) for own in private])
         self.studies = [
             Study(
                 WorkerData(own, Dataset(public.images), test, classes),
                 each,
-                Path(self._folder.name) / f"{worker}.model",
+                folder / f"{worker}.model",
             )
             for worker, (own, each) in enumerate(zip(private, settings, strict=True))
         ]
@@ -102,6 +106,10 @@ def deal(
     seed: int,
     settings: WorkerSettings,
     n_workers: int = 10,
+    *,
+    epochs: Sequence[int] = (),
+    samples: Sequence[int] = (),
+    folder: Path | None = None,
 ) -> Federation:
     """A federation whose private samples are dealt out by Dir(α) (section 5.1 of the paper).
 
@@ -113,16 +121,32 @@ def deal(
         seed: of the split and of the workers' training.
         settings: the workers'; each gets a seed of its own.
         n_workers: number of workers.
+        epochs: of each worker, [n]; none: as the settings say.
+        samples: how many each worker keeps of the samples that it is dealt, [n]; none: all.
+        folder: where learners are kept; who has one there is trained. None: nowhere.
+
+    Raises:
+        DatasetError: a worker is dealt fewer samples than it is to keep.
     """
     labels = labels_of(private)
     split = dirichlet_split(labels, n_workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
+    for worker, n_kept in enumerate(samples):
+        if len(split[worker]) < n_kept:
+            raise DatasetError(
+                f"worker {worker} is to have {n_kept} samples, and is dealt {len(split[worker])}; "
+                "take more private samples"
+            )
+        split[worker] = split[worker][:n_kept]
+    changes: list[dict[str, int]] = [
+        {"seed": seed * n_workers + worker} for worker in range(n_workers)
+    ]
+    for worker, n_epochs in enumerate(epochs):
+        changes[worker]["epochs"] = n_epochs
     return Federation(
         [private.subset(indices) for indices in split],
         public,
         test,
-        [
-            settings.model_copy(update={"seed": seed * n_workers + worker})
-            for worker in range(n_workers)
-        ],
+        [settings.model_copy(update=change) for change in changes],
         int(labels.max()) + 1,
+        folder,
     )

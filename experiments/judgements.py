@@ -4,22 +4,21 @@ Everything about scores and rewards follows from labels and certainties, so no e
 kind trains anew. Training and labelling are the product's (`experiments.federation`).
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from experiments.federation import deal
+from experiments.federation import Federation, deal
+from experiments.kept import CACHE, Arrays, kept
 from services.datasets import Dataset, load
+from services.errors import DatasetError
 from services.preprocessing import preprocess
 from services.samples import IndexArray
 from services.settings import WorkerSettings, read_settings
 from worker.data import labels_of
 
-CACHE = Path("results") / "cache"
 N_WORKERS = 10
 
 
@@ -36,6 +35,9 @@ class Case:
         private_samples: of all workers together.
         samples: m, public samples.
         preprocessing: what every sample goes through first.
+        epochs_of_each: of each worker, instead of the same for all.
+        samples_of_each: how much each worker keeps of what it is dealt, instead of all.
+        test_samples: to measure accuracy on.
     """
 
     private: str
@@ -46,16 +48,49 @@ class Case:
     private_samples: int = 20_000
     samples: int = 40_000
     preprocessing: str = "none"
+    epochs_of_each: tuple[int, ...] = ()
+    samples_of_each: tuple[int, ...] = ()
+    test_samples: int = 10_000
 
     def data(self) -> tuple[Dataset, Dataset, Dataset]:
         """Private, public and test samples."""
         private, public = load(self.private), load(self.public)
+        for name, wanted, found in (
+            ("private", self.private_samples, len(private)),
+            ("public", self.samples, len(public)),
+        ):
+            if found < wanted:
+                raise DatasetError(
+                    f"{wanted} {name} samples are wanted, and there are {found}; name a larger set"
+                )
         # As `fedserum prepare` draws it.
         order = np.random.default_rng([self.seed, 1]).permutation(len(public))[: self.samples]
         own = np.random.default_rng(self.seed).permutation(len(private))[: self.private_samples]
-        chosen = (private.subset(own), public.subset(order), load(self.public, "t10k"))
+        test = load(self.public, "t10k")
+        test = test.subset(np.arange(min(self.test_samples, len(test))))
+        chosen = (private.subset(own), public.subset(order), test)
         private, public, test = (preprocess(each, self.preprocessing) for each in chosen)
         return private, public, test
+
+    def federation(
+        self, data: tuple[Dataset, Dataset, Dataset] | None = None, folder: Path | None = None
+    ) -> Federation:
+        """Its workers.
+
+        Args:
+            data: what `data` gives, if it is there already.
+            folder: with their learners, which are then trained; None: they are fresh.
+        """
+        return deal(
+            *(data or self.data()),
+            self.alpha,
+            self.seed,
+            read_settings(WorkerSettings, epochs=self.epochs),
+            N_WORKERS,
+            epochs=self.epochs_of_each,
+            samples=self.samples_of_each,
+            folder=folder,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,6 +101,7 @@ class Judgements:
         labels: top-1 class of every public sample, uint16 [n, m].
         certainties: how certain each is, 0..1, float32 [n, m] (Eq. 5).
         accuracies: of each worker on the test samples, [n].
+        own_accuracies: of each on its own validation split, [n].
         split: private samples of each worker and class, [n, C].
         truth: of the public samples, [m]; no worker sees it.
     """
@@ -73,6 +109,7 @@ class Judgements:
     labels: npt.NDArray[np.uint16]
     certainties: npt.NDArray[np.float32]
     accuracies: npt.NDArray[np.float64]
+    own_accuracies: npt.NDArray[np.float64]
     split: npt.NDArray[np.int64]
     truth: npt.NDArray[np.uint16]
 
@@ -85,28 +122,20 @@ class Judgements:
 
 def judgements(case: Case, cache: Path = CACHE) -> Judgements:
     """Read them, or train the case's workers and keep what they say."""
-    name = hashlib.sha256(json.dumps(asdict(case), sort_keys=True).encode()).hexdigest()[:16]
-    path = cache / f"judgements-{name}.npz"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new.npz")
-        np.savez_compressed(temporary, **vars(_make(case)))
-        temporary.replace(path)
-    with np.load(path) as content:
-        return Judgements(**{field.name: content[field.name] for field in fields(Judgements)})
+    return Judgements(**kept("judgements", case, lambda: _make(case), cache))
 
 
-def _make(case: Case) -> Judgements:
-    private, public, test = case.data()
-    settings = read_settings(WorkerSettings, epochs=case.epochs)
-    federation = deal(private, public, test, case.alpha, case.seed, settings, N_WORKERS)
+def _make(case: Case) -> Arrays:
+    data = case.data()
+    federation = case.federation(data)
     federation.train()
-    everything: IndexArray = np.arange(len(public))
+    everything: IndexArray = np.arange(case.samples)
     said = [study.judge(everything) for study in federation.studies]
-    return Judgements(
-        labels=np.stack([labels for labels, _ in said]),
-        certainties=np.stack([certainty for _, certainty in said]).astype(np.float32),
-        accuracies=federation.accuracies()[0],
-        split=federation.split,
-        truth=labels_of(public).astype(np.uint16),
-    )
+    return {
+        "labels": np.stack([labels for labels, _ in said]),
+        "certainties": np.stack([certainty for _, certainty in said]).astype(np.float32),
+        "accuracies": federation.accuracies()[0],
+        "own_accuracies": federation.validation_accuracies(),
+        "split": federation.split,
+        "truth": labels_of(data[1]).astype(np.uint16),
+    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services import mechanism, scoring, wire
+from services import assignment, mechanism, scoring, wire
 from services.mechanism import WAD
 
 
@@ -19,11 +19,16 @@ class Payment:
 
     Attributes:
         scores_wad: τ̄, [n], in 1e18 units (Eq. 13).
-        gains: (V - stake) / deposit, [n]: what it wins or loses, in deposits.
+        balances_wei: what a deposit of one ether has become, [n].
     """
 
     scores_wad: list[int]
-    gains: npt.NDArray[np.float64]
+    balances_wei: list[int]
+
+    @property
+    def gains(self) -> npt.NDArray[np.float64]:
+        """(V - stake) / deposit, [n]: what each wins or loses, in deposits."""
+        return np.array([(balance - WAD) / WAD for balance in self.balances_wei])
 
     def scores(self, n_samples: int) -> npt.NDArray[np.float64]:
         """τ̄ per sample of the round, [n]: what the paper plots."""
@@ -65,5 +70,12 @@ def pay(
     stake = round(reward_scale * WAD)
     rates = [max(score, 0) // labels.shape[1] for score in scores]
     _, balances, _ = mechanism.pay(peering, [WAD] * n, [stake] * n, rates, 0)
-    gains = np.array([(balance - WAD) / WAD for balance in balances])
-    return Payment([scores[position] for position in ring], gains[ring])
+    return Payment(
+        [scores[position] for position in ring], [balances[position] for position in ring]
+    )
+
+
+def draw_positions(random: np.random.Generator, n: int) -> list[int]:
+    """Ring position of each worker, [n], by the permutation of a seed (protocol section 6)."""
+    ring = assignment.ring(random.bytes(32), n)
+    return [ring.index(worker) for worker in range(n)]
