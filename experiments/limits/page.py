@@ -9,6 +9,7 @@ from typing import Any
 Numbers = dict[str, Any]
 POOLS = ("one pool", "leagues")
 AT = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # shares of colluders and copiers that have a column
+SURE = "class and certainty"
 WORDS = Path(__file__).with_suffix(".md")
 
 
@@ -68,6 +69,7 @@ def _glance(alphas: Numbers) -> str:
     copies = [
         ", ".join(_copies_or_never(of["copies"][pool]) for of in alphas.values()) for pool in POOLS
     ]
+    two = ", ".join(gain(of["few"]["one pool"]["lazy"]["mean"][0]) for of in alphas.values())
     rows = [
         ("colluders with a shared seed", *shares("shared_seed"), "the member list"),
         ("identities of one model", *copies, "the member list"),
@@ -76,7 +78,7 @@ def _glance(alphas: Numbers) -> str:
         ("copying, fresh samples", *shares("copying", "fresh"), "as with a shared seed"),
         ("one liar, with hindsight: gain up to", *most("class"), "leagues; a warning"),
         ("one liar, planned: gain up to", *most("class, planned"), "leagues; a warning"),
-        ("one of two workers", "always", "refused", "refused by the constructor"),
+        ("a lazy one of two: gain", two, "refused", "refused by the constructor"),
     ]
     return table(("", *POOLS, "what helps"), rows)
 
@@ -213,14 +215,18 @@ def _deviations(alphas: Numbers) -> str:
 
 
 def _leagues_verdict(alphas: Numbers) -> str:
-    def most(of: Numbers, pool: str) -> str:
-        return gain(max(float(row["best"][pool]["class"]["most"]) for row in of["imbalance"]))
+    def most(of: Numbers, pool: str, knows: str) -> str:
+        return gain(max(float(row["best"][pool][knows]["most"]) for row in of["imbalance"]))
 
-    return "\n".join(
-        f"At α = {alpha} a liar that knows its class gains up to {most(of, 'one pool')} with one "
-        f"pool and up to {most(of, 'leagues')} with leagues."
-        for alpha, of in alphas.items()
-    )
+    lines = []
+    for alpha, of in alphas.items():
+        gains = [most(of, pool, knows) for knows in ("class", SURE) for pool in POOLS]
+        lines.append(
+            f"At α = {alpha} a liar that knows the class it sees gains up to {gains[0]} with one "
+            f"pool and {gains[1]} with leagues,\n"
+            f"one that also knows when it is sure {gains[2]} and {gains[3]}."
+        )
+    return "\n".join(lines)
 
 
 def _at(of: Numbers, pool: str, name: str, *rest: str) -> Numbers:
