@@ -11,7 +11,7 @@ HALMOS := .tools/halmos
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean
+.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -87,6 +87,9 @@ bench-gas: setup ## Play rounds of many sizes on anvil and print what they cost.
 
 bench-learning: setup ## Measure what a round teaches: PRIVATE=… TARGETS=corrected ABSTENTION=0.85 ARGS='--seeds 0'.
 	FEDSERUM_TARGETS=$(or $(TARGETS),corrected) FEDSERUM_ABSTENTION=$(or $(ABSTENTION),0.85) PYTHONPATH=. $(BIN)/python -m bench.learning --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(ARGS)
+
+limits: setup ## Measure where the mechanism breaks: PRIVATE=… FAST=1 ARGS='--preprocessing box'.
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m experiments.limits --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(if $(FAST),--fast) $(ARGS)
 
 bench-train: setup ## Time training, prediction and distillation beside bare PyTorch: MODEL=lenet for one.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.training $(if $(MODEL),--model $(MODEL))

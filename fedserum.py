@@ -1,7 +1,7 @@
 """The `fedserum` command: names every verb and hands over.
 
-Settings come from environment variables (docs/settings.md); `audit`, `cost`, `dataset` and the
-verbs by hand take arguments.
+Settings come from environment variables (docs/settings.md); `audit`, `cost`, `simulate`, `dataset`
+and the verbs by hand take arguments.
 """
 
 import sys
@@ -24,6 +24,7 @@ usage: fedserum VERB
   audit          recompute every round from the chain: audit [--rpc URL] [--contract 0x…]
   dataset        the hash of a data set, or what is in it: dataset hash|show SOURCE
   cost           what a federation will cost on chain: cost --help
+  simulate       what workers may expect of a federation: simulate --help
 
 by hand, with labels from any pipeline (docs/by-hand.md; VERB --help):
 
@@ -55,6 +56,11 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
             from cost.__main__ import run as cost
 
             cost(arguments[1:])
+            return 0
+        if tuple(arguments[:1]) == ("simulate",):
+            from experiments.simulate.__main__ import run as simulate
+
+            simulate(arguments[1:])
             return 0
         if tuple(arguments[:1]) == ("dataset",):
             from services.dataset_command import run as dataset

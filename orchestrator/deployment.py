@@ -28,7 +28,7 @@ from services.errors import (
 )
 from services.interface import envelopes
 from services.membership import describe, members_root
-from services.task import Bytes32, Task
+from services.task import WAD, Bytes32, Task
 
 FILE_NAME = "deployment.json"
 
@@ -147,6 +147,7 @@ def read_task(task_file: Path) -> Task:
         problems = "; ".join(f"{p['loc'][0]}: {p['msg']}" for p in error.errors())
         raise SettingsError(f"{task_file}: the task is malformed: {problems}") from error
     _warn_of_repeats(task, content.get("public_samples"))
+    _warn_of_terms(task)
     return task
 
 
@@ -160,6 +161,23 @@ def _warn_of_repeats(task: Task, public_samples: int | None) -> None:
             public_samples=public_samples,
             advice="keep rounds * samples_per_round within the public set: later rounds meet "
             "samples whose labels are public already",
+        )
+
+
+def _warn_of_terms(task: Task) -> None:
+    """What the contract accepts and docs/limits.md shows to pay the wrong workers."""
+    if task.peering == 0:
+        log.warning(
+            "peers_share_a_pool",
+            peering=0,
+            advice="leave peering at 1: with one pool a worker gains by spoiling others' scores",
+        )
+    if task.penalty_wad < WAD:
+        log.warning(
+            "guessing_is_paid",
+            penalty_wad=task.penalty_wad,
+            advice=f"raise penalty_wad to {WAD} or more: a label by chance scores 1 - beta; "
+            "`fedserum simulate` shows what each kind of worker may expect",
         )
 
 

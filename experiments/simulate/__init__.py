@@ -1,0 +1,1 @@
+"""What workers may expect of a federation before it is started: `fedserum simulate`."""
