@@ -17,7 +17,7 @@ from experiments.compare.traffic import label_bytes, weight_bytes
 from services.wire import label_bits
 
 ROOT = Path(__file__).parents[1]
-SHOWN = (1, 2, 3, 5)  # rounds of FedAvg in the table, besides the last
+SHOWN = (1, 3, 5)  # exchanges in the table, besides the last
 SAMPLES = (12_000, 40_000)  # m, of which the labels are set beside the weights
 COLOURS = 3
 
@@ -34,7 +34,7 @@ def page(path: Path) -> str:
     return "\n".join(
         [
             *_introduction(record, path.parent.name),
-            *_accuracies(found),
+            *_accuracies(found, len(record["seeds"])),
             *_crossings(found),
             *_networks(numbers),
             *_counting(numbers),
@@ -55,7 +55,8 @@ def _introduction(record: dict[str, Any], folder: str) -> list[str]:
         f"{_seeds(seeds)}; accuracy is on the test part of {case['public']}, of whose other part "
         "the public samples are. Everybody trains LeNet-5 with Adam "
         f"(1e-3, half a cosine, batches of 64) for {case['epochs']} epochs, before the first round "
-        "of labels and in each round of FedAvg. All pixels go through the same box.",
+        "of labels and in each round of FedAvg; a round of labels adds two, over public and own "
+        "samples together. All pixels go through the same box.",
         "",
         "- *corrected*: the recommended settings, with abstention below 0.85 "
         "([learning](learning.md)); *majority*: the paper's. Each worker ends with a network of "
@@ -79,7 +80,7 @@ def _seeds(seeds: list[int]) -> str:
     return f"seed {seeds[0]}" if len(seeds) == 1 else f"means of {len(seeds)} seeds"
 
 
-def _accuracies(found: list[Curve]) -> list[str]:
+def _accuracies(found: list[Curve], n_seeds: int) -> list[str]:
     lines = [
         "## Accuracy per byte",
         "",
@@ -96,20 +97,21 @@ def _accuracies(found: list[Curve]) -> list[str]:
         lines.append(f"| {alpha:g} | local only | 0 | {start:.4f} | | 0 | 0 | 0 | | |")
         for curve in (each for each in found if each.alpha == alpha):
             last = len(curve.means) - 1
-            shown = range(1, last + 1) if curve.is_labels else {*SHOWN, last}
-            lines += [_row(curve, at, start) for at in sorted(shown) if at <= last]
+            shown = sorted({at for at in (*SHOWN, last) if at <= last})
+            lines += [_row(curve, at, start, n_seeds) for at in shown]
     lines += [
-        f"| | {curve.method} | 0 | {curve.means[-1]:.4f} | | | | 0 | | |"
+        f"| | {curve.method} | | {curve.means[-1]:.4f} | | | | | | |"
         for curve in centralised(found)
     ]
     return [*lines, ""]
 
 
-def _row(curve: Curve, at: int, start: float) -> str:
+def _row(curve: Curve, at: int, start: float, n_seeds: int) -> str:
     points = 100 * (curve.means[at] - start)
     sent, received, images = curve.up[at] / 1e3, curve.down[at] / 1e3, curve.images / 1e3
+    spread = f" ± {curve.deviations[at]:.4f}" if n_seeds > 1 else ""
     return (
-        f"| {curve.alpha:g} | {curve.method} | {at} | {curve.means[at]:.4f} "
+        f"| {curve.alpha:g} | {curve.method} | {at} | {curve.means[at]:.4f}{spread} "
         f"| {curve.worst[at]:.4f} | {sent:.1f} | {received:.1f} | {images:.0f} "
         f"| {100 * points / (sent + received):+.2f} "
         f"| {100 * points / (sent + received + images):+.2f} |"
@@ -119,6 +121,8 @@ def _row(curve: Curve, at: int, start: float) -> str:
 def _crossings(found: list[Curve]) -> list[str]:
     lines = [
         "## Where FedAvg is better",
+        "",
+        *(_verdict(found, alpha) for alpha in alphas(found)),
         "",
         "The round after which FedAvg is as accurate as the rounds of labels, and its traffic by "
         "then as a multiple of theirs, without and with the public images: **below 1 FedAvg is "
@@ -146,6 +150,19 @@ def _crossings(found: list[Curve]) -> list[str]:
         "server that sees every network, and it pays nobody.",
         "",
     ]
+
+
+def _verdict(found: list[Curve], alpha: float) -> str:
+    """Who ends higher."""
+    of_split = [each for each in found if each.alpha == alpha]
+    fedavg = next(each for each in of_split if each.method == FEDAVG)
+    best = max((e for e in of_split if e.is_labels), key=lambda each: each.means[-1])
+    is_ahead = fedavg.means[-1] > best.means[-1]
+    return (
+        f"- α = {alpha:g}: {'**FedAvg ends**' if is_ahead else 'labels end'} higher: FedAvg at "
+        f"{fedavg.means[-1]:.4f} after {len(fedavg.means) - 1} exchanges, the best rounds of "
+        f"labels ({best.method}) at {best.means[-1]:.4f}."
+    )
 
 
 def _networks(numbers: dict[str, Any]) -> list[str]:

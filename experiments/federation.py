@@ -114,19 +114,15 @@ def deal(
         settings: the workers'; each gets a seed of its own.
         n_workers: number of workers.
     """
+    labels = labels_of(private)
+    split = dirichlet_split(labels, n_workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
     return Federation(
-        deal_out(private, alpha, seed, n_workers),
+        [private.subset(indices) for indices in split],
         public,
         test,
         [
             settings.model_copy(update={"seed": seed * n_workers + worker})
             for worker in range(n_workers)
         ],
-        int(labels_of(private).max()) + 1,
+        int(labels.max()) + 1,
     )
-
-
-def deal_out(private: Dataset, alpha: float, seed: int, n_workers: int) -> list[Dataset]:
-    """Each worker's private samples, [n_workers], by Dir(α)."""
-    split = dirichlet_split(labels_of(private), n_workers, alpha, seed, LEAST_PRIVATE_SAMPLES)
-    return [private.subset(indices) for indices in split]

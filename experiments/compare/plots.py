@@ -78,6 +78,7 @@ def draw_networks(axis: Axes, networks: list[Network]) -> None:
     axis.plot(sizes, megabytes, marker="o", label="FedAvg: weights, 4 bytes each")
     for network, size, height in zip(networks, sizes, megabytes, strict=True):
         axis.annotate(network.name, (size, height), (-6, 6), textcoords="offset points", ha="right")
+    axis.margins(0.15)
     for classes, style in ((10, "--"), (1000, ":")):
         for n_samples, colour in zip(SAMPLES, ("C1", "C2"), strict=True):
             axis.axhline(

@@ -17,7 +17,7 @@ class Curve:
     """One method on one split, over all seeds.
 
     Attributes:
-        method: its name.
+        method: its name; for rounds of labels it ends in what was read in them.
         alpha: of the split; None where nothing is split.
         means: accuracy, the mean of the workers and then of the seeds, [exchanges + 1].
         deviations: of the seeds' means, [exchanges + 1].
@@ -50,7 +50,7 @@ class Curve:
 
 
 def curves(numbers: Numbers) -> list[Curve]:
-    """One curve for each method and split, in the order of the record's α and of the names."""
+    """One curve for each method and split, the most even split first and the unsplit last."""
     images = {each["samples"]: each for each in numbers["public_images"]}
     none = {"bytes": 0, "gzip_bytes": 0}
     grouped: dict[tuple[str, float | None], list[dict[str, Any]]] = {}
@@ -73,7 +73,13 @@ def curves(numbers: Numbers) -> list[Curve]:
                 raw_images=size["bytes"],
             )
         )
-    return sorted(found, key=lambda each: (-(each.alpha or 0), each.method != FEDAVG, each.method))
+    return sorted(found, key=_place)
+
+
+def _place(curve: Curve) -> tuple[float, bool, str, str]:
+    """By split, FedAvg first, then by reading and schedule."""
+    reading = curve.method.rpartition(", ")[2]
+    return -(curve.alpha or 0), curve.method != FEDAVG, reading, curve.method
 
 
 def _total(runs: list[dict[str, Any]], way: str) -> list[float]:

@@ -36,7 +36,7 @@ class Size:
 
 FULL = Size(20_000, 10, 10, (Schedule(1, 12_000), Schedule(1, 40_000), Schedule(5, 8_000)), 10_000)
 # Too small to say anything: shows that it runs.
-FAST = Size(4_000, 15, 2, (Schedule(1, 2_000), Schedule(2, 1_000)), 1_000)
+FAST = Size(4_000, 15, 2, (Schedule(1, 1_500), Schedule(2, 750)), 1_000)
 
 
 @dataclass(frozen=True)

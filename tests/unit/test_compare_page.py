@@ -68,14 +68,19 @@ def test_the_page_shows_the_numbers(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps(RECORD))
     page = PAGE["page"](path)
-    row = "| 100 | 1 x 300 labels, majority | 1 | 0.7500 | 0.6500 | 1.0 | 3.0 | 46 "
+    row = "| 100 | 1 x 300 labels, majority | 1 | 0.7500 ± 0.0000 | 0.6500 | 1.0 | 3.0 | 46 "
     assert row + "| +625.00 | +50.00 |" in page
-    assert "| 100 | FedAvg | 3 | 0.9000 | 0.9000 | 3.0 | 9.0 | 0 | +333.33 | +333.33 |" in page
+    assert (
+        "| 100 | FedAvg | 3 | 0.9000 ± 0.0000 | 0.9000 | 3.0 | 9.0 | 0 | +333.33 | +333.33 |"
+        in page
+    )
     assert "| 100 | 1 x 300 labels, majority | 0.7500 | 0.9000 | 2 | 2.0 | 0.16 |" in page
     assert (
         "| 0.1 | 1 x 300 labels, majority | 0.6500 | 0.2000 | not in 1 | > 1.0 | > 0.08 |" in page
     )
-    assert "| | centralised, 10 epochs | 0 | 0.9500 |" in page
+    assert "- α = 100: **FedAvg ends** higher: FedAvg at 0.9000 after 3 exchanges" in page
+    assert "- α = 0.1: labels end higher: FedAvg at 0.2000 after 1 exchanges" in page
+    assert "| | centralised, 10 epochs | | 0.9500 |" in page
     assert "| LeNet-5 | 61,706 | 4 | 247 kB | 6 kB | 41 | 20 kB | 12 |" in page
 
 
