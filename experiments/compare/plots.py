@@ -68,6 +68,7 @@ def draw_rounds(axis: Axes, found: list[Curve], alpha: float) -> None:
             label=curve.method,
         )
     axis.set_xlabel("exchanges")
+    axis.locator_params(axis="x", integer=True)
     _bounds(axis, found, alpha)
 
 
