@@ -7,11 +7,13 @@ SLITHER := .tools/slither
 # Files in which floors and lists are the arithmetic itself (contracts/SECURITY.md).
 ARITHMETIC := node_modules|Assignment|BitPlanes|BitSlicedSerum|Lanes|Limits|Majority|Matches|PackedLabels|Patterns|PeerTruthSerum|Poll|Recount|Sixteens|Tally|Votes
 HALMOS := .tools/halmos
+# Flower wants other versions of much than we do; what it can share, torch above all, it takes from us.
+FLOWER := .tools/flower
 # Settings of `make demo`: each becomes the environment variable FEDSERUM_<NAME>.
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits
+.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits compare flower
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -40,11 +42,11 @@ tests/hardhat/node_modules/.ready: tests/hardhat/package.json tests/hardhat/pack
 demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100 ROUNDS=1 PRIVATE=… PUBLIC=…
 	@exec env $(DEMO_ENV) $(BIN)/fedserum demo
 
-test: setup ## Lint, then run every test: contract, unit, differential, integration, stack, Hardhat.
+test: setup ## Lint, then run every test: contract, unit, differential, integration, stack, Flower, Hardhat.
 	@$(MAKE) --no-print-directory lint
 	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test || { echo 'error: see above; if only gas figures differ and are meant to, run `make snapshots` and commit contracts/snapshots' >&2; exit 1; }
 	$(BIN)/pytest
-	@$(MAKE) --no-print-directory hardhat
+	@$(MAKE) --no-print-directory flower hardhat
 
 hardhat: setup tests/hardhat/node_modules/.ready ## Run the faster integration tests on Hardhat's node.
 	FEDSERUM_TEST_NODE=hardhat $(BIN)/pytest $(addprefix tests/integration/test_,chain.py keeper.py kernels.py stranger.py)
@@ -91,15 +93,28 @@ bench-learning: setup ## Measure what a round teaches: PRIVATE=… TARGETS=corre
 limits: setup ## Measure where the mechanism breaks: PRIVATE=… FAST=1 ARGS='--preprocessing box'.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m experiments.limits --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(if $(FAST),--fast) $(ARGS)
 
+$(FLOWER)/.ready: experiments/compare/flower.txt .venv/.ready
+	$(BIN)/python -m venv $(FLOWER)
+	cd $(FLOWER)/lib/python*/site-packages && ls -d $(CURDIR)/.venv/lib/python*/site-packages > ours.pth
+	$(FLOWER)/bin/pip install -q --no-warn-conflicts -r $<
+	@touch $@
+
+compare: setup $(FLOWER)/.ready ## Compare rounds of labels with FedAvg: PRIVATE=… FAST=1 ARGS='--seeds 0 1 2'.
+	OMP_NUM_THREADS=1 FLWR_TELEMETRY_ENABLED=0 PYTHONPATH=. $(FLOWER)/bin/python -m experiments.compare --private $(or $(PRIVATE),torchvision:EMNIST:digits) $(if $(FAST),--fast) $(ARGS)
+
+flower: setup $(FLOWER)/.ready ## Test what the comparison has of Flower.
+	PYTHONPATH=. $(FLOWER)/bin/python -m pytest tests/unit/test_compare_fedavg.py
+
 bench-train: setup ## Time training, prediction and distillation beside bare PyTorch: MODEL=lenet for one.
 	OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python -m bench.training $(if $(MODEL),--model $(MODEL))
 
 figures: setup ## Make the paper's figures: PRIVATE=… PREPROCESSING=box ONLY=5,6 JOBS=2, or FAST=1 in a minute or two.
 	PYTHONPATH=. $(BIN)/python -m experiments figures $(foreach name,PRIVATE PREPROCESSING ONLY JOBS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))')) $(if $(FAST),--fast)
 
-docs: setup ## Write docs/settings.md from the settings, docs/reproduction.md from the records.
+docs: setup ## Write docs/settings.md from the settings, and from their records the pages of experiments.
 	PYTHONPATH=. $(BIN)/python docs/settings_table.py > docs/settings.md
 	PYTHONPATH=. $(BIN)/python docs/reproduction_page.py > docs/reproduction.md
+	$(if $(wildcard results/*-compare/record.json),PYTHONPATH=. $(BIN)/python docs/compare_page.py > docs/compare.md)
 
 up: ## Start the containers: settings as for `make demo`.
 	@$(DEMO_ENV) docker compose up -d --build

@@ -1,0 +1,93 @@
+"""What a comparison consists of, dealt out to processes of one thread each."""
+
+import logging
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+import numpy as np
+import structlog
+
+from experiments.compare import centralised, fedavg, labels
+from experiments.compare.labels import READINGS, Schedule
+from experiments.compare.run import Run
+from experiments.judgements import Case
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything.
+
+    Attributes:
+        private_samples: of all workers together.
+        epochs: passes over them, before the first round of labels and in each round of FedAvg.
+        n_averages: rounds of FedAvg.
+        schedules: rounds of labels.
+        n_test: samples that accuracy is measured on.
+    """
+
+    private_samples: int
+    epochs: int
+    n_averages: int
+    schedules: tuple[Schedule, ...]
+    n_test: int
+
+
+FULL = Size(20_000, 10, 10, (Schedule(1, 12_000), Schedule(1, 40_000), Schedule(5, 8_000)), 10_000)
+# Too small to say anything: shows that it runs.
+FAST = Size(4_000, 15, 2, (Schedule(1, 1_500), Schedule(2, 750)), 1_000)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process does: FedAvg, centralised training, or the schedules of one reading."""
+
+    kind: str
+    case: Case
+    size: Size
+
+    def runs(self) -> list[Run]:
+        """Do it."""
+        private, public, test = self.case.data()
+        data = private, public, test.subset(np.arange(self.size.n_test))
+        if self.kind == "FedAvg":
+            return [fedavg.average(self.case, data, self.size.n_averages)]
+        if self.kind == "centralised":
+            # Once as long as a worker trains alone, once as long as FedAvg does in all its rounds.
+            epochs = self.size.epochs
+            lengths = (epochs, epochs * self.size.n_averages)
+            return [centralised.train(self.case, data, each) for each in lengths]
+        return list(labels.play(self.case, data, READINGS[self.kind], self.size.schedules))
+
+
+def make_tasks(case: Case, size: Size, alphas: list[float], seeds: list[int]) -> Iterator[Task]:
+    """What takes longest comes first, so that no process is left alone with it."""
+    splits = [replace(case, alpha=alpha, seed=seed) for alpha in alphas for seed in seeds]
+    for seed in seeds:
+        yield Task("centralised", replace(case, seed=seed), size)
+    for kind in (*READINGS, "FedAvg"):
+        for split in splits:
+            yield Task(kind, split, size)
+
+
+def perform(tasks: Iterator[Task], n_processes: int) -> Iterator[Run]:
+    """Every run, as it ends; prints a line for each."""
+    # Not forked: threads of torch would be missing in the copy.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_processes, context, _be_quiet) as pool:
+        waiting = [pool.submit(task.runs) for task in tasks]
+        for number, future in enumerate(as_completed(waiting), 1):
+            for run in future.result():
+                print(f"[{number}/{len(waiting)}] {_line(run)}", flush=True)
+                yield run
+
+
+def _be_quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
+def _line(run: Run) -> str:
+    means = " ".join(f"{sum(each) / len(each):.4f}" for each in run.accuracies)
+    split = "" if run.alpha is None else f"alpha {run.alpha:g}, "
+    return f"{split}seed {run.seed}, {run.method}: {means} ({run.seconds:.0f} s)"
