@@ -6,21 +6,18 @@ import sys
 from pathlib import Path
 
 from experiments.figures import FIGURES, make_figures
-from experiments.kept import CACHE
+from experiments.kept import CACHE, forget_settings
 from experiments.plan import fast, full
 from experiments.record import RESULTS
 from services.datasets import MNIST_DATA
 from services.errors import FedserumError
-from services.settings import PREFIX
 
 EMNIST = "torchvision:EMNIST:digits"
 
 
 def main() -> int:
     """Run one experiment; returns the exit code."""
-    # Results are kept by what they depend on, which is not to include somebody's environment.
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]
+    forget_settings()
     os.environ["OMP_NUM_THREADS"] = "1"  # of every process that is started
     options = _parser().parse_args()
     try:

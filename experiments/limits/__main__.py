@@ -11,7 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from experiments.judgements import CACHE, judgements
+from experiments.judgements import judgements
+from experiments.kept import CACHE, forget_settings
 from experiments.limits.figures import draw_all
 from experiments.limits.page import page
 from experiments.limits.plan import Plan, fast
@@ -23,6 +24,7 @@ PAGE = Path("docs") / "limits.md"
 
 def main() -> None:
     """Measure, then write record, plots and, at full size, the page."""
+    forget_settings()
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     plan = Plan(options.private, options.preprocessing)
