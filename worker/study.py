@@ -29,7 +29,8 @@ log = structlog.get_logger()
 
 # Weights of the private samples when they are rehearsed, one after the other until the validation
 # split is as well known as before; each time with as many public samples, lest those are forgotten.
-REHEARSALS = (4.0, 16.0, 64.0, 256.0)
+# The last weight is tried again and again: after a few times all but few learners are.
+REHEARSALS = (4.0, 16.0, 64.0, *[256.0] * 6)
 
 
 class Study:
