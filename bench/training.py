@@ -49,7 +49,7 @@ def _pairs(name: str, data: Dataset) -> dict[str, tuple[Callable[[], object], ..
     """What is measured: the learner's way and the bare one."""
     labels = data.labels
     assert labels is not None  # noqa: S101  (a source without labels has failed above)
-    n_classes, shape = int(labels.max()) + 1, data.images.shape[1:]
+    n_classes, shape = int(labels.max()) + 1, data.samples.shape[1:]
     settings = WorkerSettings(model=name, epochs=1, distill_epochs=1, batch_size=BATCH)
     learner: Learner = make_learner(n_classes, shape, settings)
     model = build_model(n_classes, shape, name=name).to(memory_format=torch.channels_last)
@@ -58,16 +58,16 @@ def _pairs(name: str, data: Dataset) -> dict[str, tuple[Callable[[], object], ..
     classes = torch.from_numpy(labels.astype(np.int64))
     return {
         "training": (
-            lambda: learner.fit(data.images, labels),
-            lambda: bare_fit(model, bare_input(data.images), classes),
+            lambda: learner.fit(data.samples, labels),
+            lambda: bare_fit(model, bare_input(data.samples), classes),
         ),
         "prediction": (
-            lambda: learner.probabilities(data.images),
-            lambda: bare_predict(model, bare_input(data.images)),
+            lambda: learner.probabilities(data.samples),
+            lambda: bare_predict(model, bare_input(data.samples)),
         ),
         "distillation": (
-            lambda: learner.distil(data.images, rows, weights),
-            lambda: bare_fit(model, bare_input(data.images), torch.from_numpy(rows)),
+            lambda: learner.distil(data.samples, rows, weights),
+            lambda: bare_fit(model, bare_input(data.samples), torch.from_numpy(rows)),
         ),
     }
 

@@ -110,14 +110,14 @@ def prepare_data(
         parts = split_by_owner(owners[own], workers, seed, LEAST_PRIVATE_SAMPLES)
 
     chosen = public.subset(rest[: samples * rounds])
-    save_idx(home / "public", Dataset(chosen.images))
+    save_idx(home / "public", Dataset(chosen.samples))
     if chosen.labels is not None:
         save_labels(home / "truth", chosen.labels)
     save_idx(home / "test", test, "t10k")
     for worker, indices in enumerate(parts):
         save_idx(home / "workers" / str(worker) / "private", private.subset(own[indices]))
     return PreparedData(
-        dataset_hash=sha256(chosen.images),
+        dataset_hash=sha256(chosen.samples),
         n_public=len(chosen),
         classes=len(private.class_names or range(int(_labels(private_source, private).max()) + 1)),
         private_samples=tuple(len(indices) for indices in parts),
@@ -140,7 +140,7 @@ def _read_sources(private_source: str, public_source: str, seed: int) -> _Source
     private, public = load(private_source), load(public_source)
     require_alike(f"samples of {private_source}", private, f"those of {public_source}", public)
     _labels(private_source, private)
-    is_one_set = sha256(private.images) == sha256(public.images)
+    is_one_set = sha256(private.samples) == sha256(public.samples)
     private_left, public_left = np.arange(len(private)), np.arange(len(public))
     if has_parts(public_source):
         test = load(public_source, "t10k")

@@ -63,7 +63,7 @@ class Federation:
         self.split = np.stack([np.bincount(labels_of(own), minlength=classes) for own in private])
         self.studies = [
             Study(
-                WorkerData(own, Dataset(public.images), test, classes),
+                WorkerData(own, Dataset(public.samples), test, classes),
                 each,
                 folder / f"{worker}.model",
             )

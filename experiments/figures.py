@@ -66,7 +66,7 @@ def make_figures(
     record.write(
         {
             "plan": asdict(plan),
-            "private": {"samples": len(private), "sha256": sha256(private.images)},
+            "private": {"samples": len(private), "sha256": sha256(private.samples)},
             "run": {
                 "processes": n_processes,
                 "seconds": round(time.monotonic() - started),

@@ -32,18 +32,18 @@ def run(arguments: Sequence[str]) -> None:
     )
     asked = parser.parse_args(list(arguments))
     dataset = load(asked.source, asked.part)
-    lines = [sha256(dataset.images)] if asked.verb == "hash" else summary(dataset)
+    lines = [sha256(dataset.samples)] if asked.verb == "hash" else summary(dataset)
     sys.stdout.write("\n".join(lines) + "\n")
 
 
 def summary(dataset: Dataset) -> list[str]:
     """Number, shape and type of the samples, their hash, and each class with its count."""
-    shape = " x ".join(map(str, dataset.images.shape[1:]))
-    what = "features" if dataset.images.ndim == 2 else "pixels"
+    shape = " x ".join(map(str, dataset.samples.shape[1:]))
+    what = "features" if dataset.samples.ndim == 2 else "pixels"
     lines = [
         f"samples  {len(dataset):,}",
-        f"each     {shape} {what}, {dataset.images.dtype}",
-        f"sha256   {sha256(dataset.images)}",
+        f"each     {shape} {what}, {dataset.samples.dtype}",
+        f"sha256   {sha256(dataset.samples)}",
     ]
     if dataset.columns:
         more = len(dataset.columns) - SHOWN_COLUMNS

@@ -89,7 +89,7 @@ def load_labels(folder: Path, part: Part = "train") -> LabelArray:
 def save_idx(folder: Path, dataset: Dataset, part: Part = "train") -> None:
     """Write the samples, and the labels where there are any, as raw idx files into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    samples = dataset.images
+    samples = dataset.samples
     name = "features-idx2-float" if samples.ndim == 2 else f"images-idx{samples.ndim}-ubyte"
     (folder / f"{part}-{name}").write_bytes(canonical_bytes(samples))
     if dataset.labels is not None:

@@ -33,7 +33,7 @@ def preprocess(dataset: Dataset, name: str) -> Dataset:
     if name == "none":
         return dataset
     if name == "box":
-        return replace(dataset, images=box_normalise(dataset.images))
+        return replace(dataset, samples=box_normalise(dataset.samples))
     raise DatasetError(
         f"the task wants preprocessing {name!r}; expected {' or '.join(get_args(Preprocessing))}; "
         "use a release that knows it"

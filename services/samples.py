@@ -26,26 +26,26 @@ class Dataset:
     """Samples in a fixed order.
 
     Attributes:
-        images: the samples: uint8 [n, h, w] or [n, h, w, c], white on black where it is
+        samples: uint8 [n, h, w] or [n, h, w, c], white on black where it is
             handwriting; or float32 features [n, f].
         labels: uint8 [n], uint16 from 257 classes on; None where nobody labelled the samples.
         columns: names of the features, where the source names them.
         class_names: names of the classes by number, where the source has names.
     """
 
-    images: SampleArray
+    samples: SampleArray
     labels: LabelArray | None = None
     columns: tuple[str, ...] | None = None
     class_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """Number of samples, n."""
-        return len(self.images)
+        return len(self.samples)
 
     def subset(self, indices: IndexArray) -> "Dataset":
         """The samples at ``indices``, in that order."""
         labels = None if self.labels is None else self.labels[indices]
-        return Dataset(self.images[indices], labels, self.columns, self.class_names)
+        return Dataset(self.samples[indices], labels, self.columns, self.class_names)
 
 
 def make_dataset(
@@ -103,8 +103,8 @@ def require_alike(name: str, dataset: Dataset, other_name: str, other: Dataset) 
         DatasetError: they differ in shape or type, in their columns, or in their class names.
     """
     for what, mine, others in (
-        ("shape", dataset.images.shape[1:], other.images.shape[1:]),
-        ("type", dataset.images.dtype, other.images.dtype),
+        ("shape", dataset.samples.shape[1:], other.samples.shape[1:]),
+        ("type", dataset.samples.dtype, other.samples.dtype),
         ("columns", dataset.columns, other.columns),
         ("class names", dataset.class_names, other.class_names),
     ):

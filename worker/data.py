@@ -62,7 +62,7 @@ def load_data(identity: Identity, task: Task, preprocessing: str = "none") -> Wo
             public set is not the task's or too small, or a private label is none of its classes.
     """
     public = load_local(identity.public_data)
-    found = sha256(public.images)
+    found = sha256(public.samples)
     if found != task.dataset_hash:
         raise DatasetError(
             f"{identity.public_data} is not the task's public data set: expected SHA-256 "

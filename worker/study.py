@@ -62,9 +62,9 @@ class Study:
         self._random = np.random.default_rng(settings.seed)
         self._targets = settings.targets
         self._abstention = abstention or Abstention(settings.abstention, cost=settings.label_cost)
-        known = {"public": data.public.images, "private": data.private.images}
-        known |= {} if data.test is None else {"test": data.test.images}
-        shape = data.private.images.shape[1:]
+        known = {"public": data.public.samples, "private": data.private.samples}
+        known |= {} if data.test is None else {"test": data.test.samples}
+        shape = data.private.samples.shape[1:]
         self._make_learner = partial(make_learner, data.n_classes, shape, settings, known)
         self.n_private = len(data.private)
         self.model_name = kind_of(settings.model)
@@ -99,7 +99,7 @@ class Study:
 
     def train(self) -> None:
         """Fit the fresh learner to the private samples."""
-        self._learner.fit(self._train.images, labels_of(self._train))
+        self._learner.fit(self._train.samples, labels_of(self._train))
         self._keep(self._accuracy())
 
     @property
@@ -131,13 +131,13 @@ class Study:
     def judge(self, samples: IndexArray) -> tuple[Labels, FloatArray]:
         """The top-1 class uint16 [n] of public samples [n], and how certain it is, 0..1 (Eq. 5)."""
         probabilities = self._predict(samples)
-        known = self._learner.probabilities(self._validation.images)
+        known = self._learner.probabilities(self._validation.samples)
         calibrated = calibrate(known, labels_of(self._validation))
         return probabilities.argmax(1).astype(np.uint16), calibrated.certainty(probabilities)
 
     def _predict(self, samples: IndexArray) -> FloatArray:
         """Class probabilities of public samples, [n, C]."""
-        return self._learner.probabilities(self._public.images[samples])
+        return self._learner.probabilities(self._public.samples[samples])
 
     def distil(
         self, samples: IndexArray, global_labels: Labels, votes: scoring.Labels | None = None
@@ -185,7 +185,7 @@ class Study:
         """Distil k public samples with targets [k, C] and weights [k], and all private ones."""
         own = self._train
         self._learner.distil(
-            np.concatenate([self._public.images[samples], own.images]),
+            np.concatenate([self._public.samples[samples], own.samples]),
             np.concatenate([targets, np.eye(self._n_classes, dtype=np.float32)[labels_of(own)]]),
             np.concatenate([weights, np.full(len(own), own_weight, np.float32)]),
         )
@@ -202,7 +202,7 @@ class Study:
         return self._accuracy_on(self._test)
 
     def _accuracy_on(self, dataset: Dataset) -> float:
-        return accuracy(self._learner.probabilities(dataset.images), labels_of(dataset))
+        return accuracy(self._learner.probabilities(dataset.samples), labels_of(dataset))
 
     def _keep(self, accuracy: float) -> None:
         """History and learner in one file, so that no crash can tell one without the other."""

@@ -51,7 +51,7 @@ def _public_images(case: Case, schedules: tuple[Schedule, ...]) -> list[dict[str
     _, public, _ = replace(case, preprocessing="none").data()
     found = []
     for n_samples in sorted({each.n_rounds * each.n_samples for each in schedules}):
-        raw, compressed = image_bytes(public.images[:n_samples])
+        raw, compressed = image_bytes(public.samples[:n_samples])
         found.append({"samples": n_samples, "bytes": raw, "gzip_bytes": compressed})
     return found
 

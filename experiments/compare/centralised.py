@@ -24,9 +24,9 @@ def train(case: Case, data: Data, epochs: int) -> Run:
     torch.set_num_threads(1)
     private, _, test = data
     labels = labels_of(private)
-    model = build_model(int(labels.max()) + 1, private.images.shape[1:], case.seed)
-    fit(model, private.images, labels, TrainConfig(seed=case.seed, epochs=epochs))
-    reached = accuracy(predict_probabilities(model, test.images), labels_of(test))
+    model = build_model(int(labels.max()) + 1, private.samples.shape[1:], case.seed)
+    fit(model, private.samples, labels, TrainConfig(seed=case.seed, epochs=epochs))
+    reached = accuracy(predict_probabilities(model, test.samples), labels_of(test))
     return Run(
         method=f"centralised, {epochs} epochs",
         alpha=None,

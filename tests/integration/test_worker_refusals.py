@@ -54,7 +54,7 @@ def test_wrong_data_are_refused_before_money_moves(
 ) -> None:
     """With samples that are missing, other or too few nobody registers."""
     party = build()
-    images = load_idx(home.folder / "public").images
+    images = load_idx(home.folder / "public").samples
     empty = tmp_path / "empty"
     empty.mkdir()
     other, few = tmp_path / "other", tmp_path / "few"

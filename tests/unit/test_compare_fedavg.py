@@ -40,7 +40,7 @@ def test_flower_averages_by_the_number_of_samples() -> None:
     for worker, own in enumerate(PROBLEM.private):
         model = build_model(10, (28, 28), 3)
         config = TrainConfig(seed=(3 * 1000 + 1) * 2 + worker, epochs=4)
-        fit(model, own.images, labels_of(own), config)
+        fit(model, own.samples, labels_of(own), config)
         for name, weights in model.state_dict().items():
             expected[name] = expected.get(name, 0) + weights * len(own) / sum(SIZES)
     for name, weights in result.arrays.to_torch_state_dict().items():

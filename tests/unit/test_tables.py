@@ -47,8 +47,8 @@ def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 def test_numbered_samples_are_read(path: Path) -> None:
     """Features become 32-bit floats, class numbers stay as they are."""
     loaded = load(str(write(path, NUMBERS)))
-    assert loaded.images.dtype == np.float32
-    np.testing.assert_array_equal(loaded.images, FEATURES.astype(np.float32))
+    assert loaded.samples.dtype == np.float32
+    np.testing.assert_array_equal(loaded.samples, FEATURES.astype(np.float32))
     np.testing.assert_array_equal(loaded.labels, NUMBERS)
     assert loaded.columns == (None if path.suffix == ".npz" else COLUMNS)
 
@@ -84,7 +84,7 @@ def test_a_table_without_labels_is_an_unlabelled_set(path: Path) -> None:
 def test_all_tables_of_the_same_samples_have_the_same_hash(tmp_path: Path) -> None:
     """The format in which somebody keeps the public set does not matter."""
     paths = [write(tmp_path / f"trees{suffix}", None) for suffix in (".npz", ".csv", ".parquet")]
-    assert len({sha256(load(str(path)).images) for path in paths}) == 1
+    assert len({sha256(load(str(path)).samples) for path in paths}) == 1
 
 
 def test_images_are_read_from_npz(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_images_are_read_from_npz(tmp_path: Path) -> None:
         images = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
         np.savez_compressed(tmp_path / "a.npz", images=images, labels=np.arange(5))
         loaded = load(str(tmp_path / "a.npz"))
-        np.testing.assert_array_equal(loaded.images, images)
+        np.testing.assert_array_equal(loaded.samples, images)
         np.testing.assert_array_equal(loaded.labels, np.arange(5))
 
 
@@ -123,7 +123,7 @@ def test_columns_may_have_numbers_for_names(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("0,1\n5,6\n")
     for name in ("a.csv", "b.csv"):
         loaded = load(str(tmp_path / name))
-        assert (loaded.columns, loaded.images.tolist()) == (("0", "1"), [[5, 6]])
+        assert (loaded.columns, loaded.samples.tolist()) == (("0", "1"), [[5, 6]])
 
 
 def test_known_names_may_be_digits(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_integers_and_truth_values_are_features_too(tmp_path: Path) -> None:
     """Whatever type a Parquet column has, if it is a number."""
     table = pa.table({"a": [1, 2], "b": [True, False], "label": ["x", "y"]})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
-    assert load(str(tmp_path / "a.parquet")).images.tolist() == [[1, 1], [2, 0]]
+    assert load(str(tmp_path / "a.parquet")).samples.tolist() == [[1, 1], [2, 0]]
 
 
 @pytest.mark.parametrize(

