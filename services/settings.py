@@ -159,6 +159,23 @@ class OrchestratorSettings(ProcessSettings):
     confirmations: int = Field(
         0, ge=0, description="Blocks on top of an event before it is shown; 0: it is final at once."
     )
+    max_body_bytes: int = Field(
+        16_384, gt=0, description="Largest body of a request, a report, in bytes; else 413."
+    )
+    request_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which a request, and its body, must arrive; else 408."
+    )
+    requests_per_minute: int = Field(
+        3_000,
+        ge=0,
+        description="Requests that one address may send a minute, else 429; 0: any number.",
+    )
+    max_connections: int = Field(
+        512, gt=0, description="Connections open at a time, event streams among them; else 503."
+    )
+    max_client_connections: int = Field(
+        64, gt=0, description="Connections of one address open at a time; else 503."
+    )
 
 
 class AuditSettings(ProcessSettings):
