@@ -63,6 +63,10 @@ NEXT_STEP = {
 }
 
 
+# What decoding any bytes may end with.
+UNREADABLE = (DecodingError, ValueError, OverflowError, MemoryError)
+
+
 @dataclass(frozen=True)
 class Event:
     """One contract event; ``args`` by the ABI's names, with plain Python values."""
@@ -128,28 +132,81 @@ def _artifact() -> dict[str, Any]:
     return content
 
 
+def malformed(error: Exception) -> ChainError:
+    """What went wrong with an answer that cannot be read, as one of ours."""
+    return ChainError(
+        f"the node's answer is malformed ({type(error).__name__}: {str(error)[:200]}); ask another "
+        "node: set FEDSERUM_RPC_URL"
+    )
+
+
+def natural(value: Any, bits: int = 256) -> int:
+    """A number of an answer, from 0 and of so many bits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << bits:
+        raise ValueError(f"expected a number of {bits} bits, found {str(value)[:80]!r}")
+    return value
+
+
+def bytes32(value: Any) -> str:
+    """A hash of an answer, as 0x and 64 hex digits.
+
+    Raises:
+        ValueError: it has another length, or is no bytes.
+    """
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise ValueError(f"expected 32 bytes, found {str(value)[:80]!r}")
+    return "0x" + bytes(value).hex()
+
+
+def checked_log(entry: Mapping[str, Any]) -> Any:
+    """A raw log that has what is read of one.
+
+    Raises:
+        Exception: of many kinds, if it has not; see ``malformed``.
+    """
+    if not all(isinstance(part, bytes) for part in (*entry["topics"], entry["data"])):
+        raise ValueError("expected topics and data of a log to be bytes")
+    for topic in entry["topics"]:
+        bytes32(topic)
+    for name in ("blockNumber", "logIndex"):
+        natural(entry[name], 64)
+    for name in ("blockHash", "transactionHash"):
+        bytes32(entry[name])
+    return entry
+
+
 def decode_logs(logs: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """The federation's events among raw logs; others are left out."""
-    events = []
-    for entry in logs:
-        topics = [bytes(topic) for topic in entry["topics"]]
-        kind = _events().get(topics[0]) if topics else None
-        if kind is None:
-            continue
-        indexed = [argument for argument in kind["inputs"] if argument["indexed"]]
-        others = [argument for argument in kind["inputs"] if not argument["indexed"]]
-        args = _decode(indexed, b"".join(topics[1:])) | _decode(others, bytes(entry["data"]))
-        events.append(
-            Event(
-                name=kind["name"],
-                args={argument["name"]: args[argument["name"]] for argument in kind["inputs"]},
-                block_number=entry["blockNumber"],
-                block_hash="0x" + bytes(entry["blockHash"]).hex(),
-                transaction_hash="0x" + bytes(entry["transactionHash"]).hex(),
-                log_index=entry["logIndex"],
-            )
-        )
-    return events
+    """The federation's events among raw logs; others are left out.
+
+    Raises:
+        ChainError: they are no logs, or none of this release's contract.
+    """
+    try:
+        return [event for entry in logs if (event := _decode_log(checked_log(entry))) is not None]
+    except Exception as error:
+        raise malformed(error) from error
+
+
+def _decode_log(entry: Mapping[str, Any]) -> Event | None:
+    topics = [bytes(topic) for topic in entry["topics"]]
+    kind = _events().get(topics[0]) if topics else None
+    if kind is None:
+        return None
+    indexed = [argument for argument in kind["inputs"] if argument["indexed"]]
+    others = [argument for argument in kind["inputs"] if not argument["indexed"]]
+    args = _decode(indexed, b"".join(topics[1:])) | _decode(others, bytes(entry["data"]))
+    return Event(
+        name=kind["name"],
+        args={argument["name"]: args[argument["name"]] for argument in kind["inputs"]},
+        block_number=entry["blockNumber"],
+        block_hash=bytes32(entry["blockHash"]),
+        transaction_hash=bytes32(entry["transactionHash"]),
+        log_index=entry["logIndex"],
+    )
 
 
 def decode_revert(data: bytes) -> ContractRevertError:
@@ -160,7 +217,7 @@ def decode_revert(data: bytes) -> ContractRevertError:
         if kind is not None:
             args = _decode(kind["inputs"], data[4:])
             return ContractRevertError(kind["name"], args, _refusal(kind["name"], args))
-    except DecodingError:
+    except UNREADABLE:
         pass
     return ContractRevertError(
         "",
@@ -201,7 +258,7 @@ def decode_calls(function: str, data: bytes) -> list[dict[str, Any]]:
     selector = _hash(kind)[:4]
     calls, at = [], data.find(selector)
     while at >= 0:
-        with suppress(DecodingError):
+        with suppress(*UNREADABLE):
             calls.append(_decode(kind["inputs"], data[at + 4 :]))
         at = data.find(selector, at + 1)
     return calls
