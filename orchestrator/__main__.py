@@ -30,7 +30,7 @@ def run() -> None:
     """
     settings = read_settings(OrchestratorSettings)
     logs.configure(settings.log_level)
-    account = load_account(settings.key_file)
+    account = load_account(settings.key_file, settings.key_password_file)
     listener = _listen(settings.host, settings.port)
 
     def stop() -> None:

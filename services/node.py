@@ -5,6 +5,7 @@ in ``_Transport`` and nowhere else.
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 import stamina
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, HexStr
 from eth_utils.address import to_checksum_address
@@ -138,7 +140,10 @@ class _Transport(HTTPProvider):
 def shown_url(rpc_url: str) -> str:
     """A node's URL without what may be a password or an access key: user, path and query."""
     parts = urlsplit(rpc_url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else rpc_url
+    if parts.netloc:
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    rest = rpc_url.rpartition("@")[2]
+    return rest if "//" in rest else re.split("[/?]", rest)[0]
 
 
 def _may_pass(error: Exception) -> bool:
@@ -372,6 +377,7 @@ class Chain:
 
     def send_signed(self, raw: bytes) -> Receipt:
         """Send what somebody else has signed; errors as in ``transactions.send_signed``."""
+        self._refuse_known(Account.recover_transaction(raw))
         with self._sending, answers():
             receipt = transactions.send_signed(
                 self.w3, raw, timeout_s=self.transaction_timeout_s, poll_s=self.poll_s
@@ -384,9 +390,12 @@ class Chain:
         Raises:
             SettingsError: the key is one of those that development nodes print.
         """
-        if self.chain_id() not in LOCAL_CHAIN_IDS and account.address in known_addresses():
+        self._refuse_known(account.address)
+
+    def _refuse_known(self, address: str) -> None:
+        if self.chain_id() not in LOCAL_CHAIN_IDS and address in known_addresses():
             raise SettingsError(
-                f"{account.address} is a development key that everyone knows, and this is chain "
+                f"{address} is a development key that everyone knows, and this is chain "
                 f"{self.chain_id()}; expected chain {LOCAL_CHAIN_IDS}, or a key of your own"
             )
 

@@ -51,7 +51,12 @@ class ParticipantSettings(ProcessSettings):
         None, description="Path or URL of the task description; empty: the contract's task.uri."
     )
     key_file: Path | None = Field(
-        None, description="File with the worker's private key: 64 hex digits (`--key-file`)."
+        None,
+        description="File with the worker's private key: 64 hex digits, or an encrypted keystore "
+        "(`--key-file`).",
+    )
+    key_password_file: Path | None = Field(
+        None, description="File with the password of an encrypted keystore (`--password-file`)."
     )
     state_dir: Path | None = Field(
         None,
@@ -141,7 +146,13 @@ class HandSettings(ParticipantSettings):
 class OrchestratorSettings(ProcessSettings):
     """The orchestrator process."""
 
-    key_file: Path = Field(description="File with the orchestrator's private key: 64 hex digits.")
+    key_file: Path = Field(
+        description="File with the orchestrator's private key: 64 hex digits, or an encrypted "
+        "keystore."
+    )
+    key_password_file: Path | None = Field(
+        None, description="File with the password of an encrypted keystore."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     state_dir: Path = Field(description="Folder for the deployment record; survives restarts.")
