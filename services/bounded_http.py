@@ -20,6 +20,32 @@ MOST_BYTES = 134_217_728  # 128 MiB; the events of 2,000 blocks full of labels a
 _current = threading.local()  # .cut: the `_Cut` of the request that this thread makes
 
 
+class NoAnswerError(Exception):
+    """There is none, or one of another status than 2xx.
+
+    Says nothing of the URL, in which there may be a password, so it may be logged.
+
+    Attributes:
+        may_pass: whether the trouble is with the connection or the server, and so may be over next
+            time.
+    """
+
+    def __init__(self, error: requests.RequestException) -> None:
+        response = error.response
+        status = None if response is None else response.status_code
+        super().__init__(type(error).__name__ if status is None else f"HTTP {status}")
+        self.may_pass = (
+            status == 429 or status >= 500
+            if status is not None
+            else isinstance(
+                error,
+                requests.ConnectionError
+                | requests.Timeout
+                | requests.exceptions.ChunkedEncodingError,
+            )
+        )
+
+
 class AnswerTooLargeError(Exception):
     """The answer has more than ``MOST_BYTES`` bytes."""
 
@@ -81,7 +107,7 @@ def post(url: str, data: bytes, headers: dict[str, str], timeout_s: float) -> by
         timeout_s: seconds to connect, and again seconds for everything else.
 
     Raises:
-        requests.RequestException: no answer, an HTTP error, or none in time.
+        NoAnswerError: no answer, an HTTP error, or none in time.
         AnswerTooLargeError: more than ``MOST_BYTES`` bytes.
     """
     _current.cut = _Cut(timeout_s)
@@ -97,6 +123,8 @@ def post(url: str, data: bytes, headers: dict[str, str], timeout_s: float) -> by
                 if n_bytes > MOST_BYTES:
                     raise AnswerTooLargeError(f"more than {MOST_BYTES} bytes")
             return b"".join(parts)
+    except requests.RequestException as error:
+        raise NoAnswerError(error) from None
     finally:
         _current.cut.end()
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import stamina
+import stamina.instrumentation
+import structlog
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, HexStr
@@ -34,7 +35,7 @@ from web3.utils import get_create_address
 
 from services import public_keys, transactions
 from services.accounts import checked_address, known_addresses
-from services.bounded_http import AnswerTooLargeError, post
+from services.bounded_http import AnswerTooLargeError, NoAnswerError, post
 from services.errors import (
     ChainError,
     ChainUnreachableError,
@@ -57,6 +58,10 @@ from services.interface import (
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
 BLOCK_BITS = 48  # no chain has more blocks
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
+
+
+log = structlog.get_logger()
+stamina.instrumentation.set_on_retry_hooks([])  # they would log the URL: see `_Transport`
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class _Transport(HTTPProvider):
         request = self.encode_rpc_request(method, params)
         try:
             for attempt in stamina.retry_context(
-                on=_may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
+                on=self._may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
             ):
                 with attempt:
                     raw = post(
@@ -112,11 +117,10 @@ class _Transport(HTTPProvider):
                         self._timeout_s,
                     )
             answer = self.decode_rpc_response(raw)
-        except requests.RequestException as error:
-            response = error.response
-            why = type(error).__name__ if response is None else f"HTTP {response.status_code}"
+        except NoAnswerError as error:
             raise ChainUnreachableError(
-                f"no chain node answers at {self.place} ({why}); start one, or set FEDSERUM_RPC_URL"
+                f"no chain node answers at {self.place} ({error}); start one, or set "
+                "FEDSERUM_RPC_URL"
             ) from error
         except AnswerTooLargeError as error:
             raise ChainError(
@@ -131,6 +135,12 @@ class _Transport(HTTPProvider):
             raise self._no_node(f"it answers request {asked} with the answer to another one")
         return answer
 
+    def _may_pass(self, error: Exception) -> bool:
+        if not isinstance(error, NoAnswerError) or not error.may_pass:
+            return False
+        log.warning("node_did_not_answer", node=self.place, why=str(error))
+        return True
+
     def _no_node(self, why: str) -> ChainUnreachableError:
         return ChainUnreachableError(
             f"what answers at {self.place} is no chain node ({why}); set FEDSERUM_RPC_URL"
@@ -144,16 +154,6 @@ def shown_url(rpc_url: str) -> str:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     rest = rpc_url.rpartition("@")[2]
     return rest if "//" in rest else re.split("[/?]", rest)[0]
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the trouble is with the connection or the server, and so may be over next time."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code == 429 or error.response.status_code >= 500
-    return isinstance(
-        error,
-        requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
-    )
 
 
 @contextmanager

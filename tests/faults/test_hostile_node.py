@@ -21,6 +21,14 @@ from services.errors import ChainError, ChainUnreachableError
 from services.kernels import put_kernels
 
 ACCOUNT = Account.from_key("0x" + "01" * 32)
+TRANSFER = {
+    "to": ACCOUNT.address,
+    "value": 1,
+    "gas": 21_000,
+    "gasPrice": 10**10,
+    "nonce": 99,
+    "chainId": 31337,
+}
 HASH = "0x" + "11" * 32
 Say = Callable[[dict[str, Any]], bytes | None]
 
@@ -111,7 +119,7 @@ def questions(url: str, contract: str, account: Any) -> dict[str, Callable[[], A
         "number": 1,
         "proof": [],
         "proofs": [[]],
-        "raw": b"\0",
+        "raw": bytes(account.sign_transaction(TRANSFER).raw_transaction),
         "round_number": 1,
         "salt": bytes(32),
         "signer": contract,
