@@ -14,10 +14,11 @@ from eth_utils.crypto import keccak
 
 from services.chain import Event, Federation, Phase
 from services.errors import ChainError, ChainUnreachableError
-from services.interface import UNREADABLE, envelopes
+from services.interface import envelopes
 from services.kernels import put_shared
 from services.node import EVENT_BLOCKS
 from services.sealed_order import seal
+from services.well_formed import UNREADABLE
 
 SEALED = "0x" + keccak(text="Sealed(address,address,address,bytes)").hex()
 POST = keccak(text="post(address,address[],bytes[])")[:4]

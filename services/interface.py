@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from services.errors import ChainError, ContractRevertError
+from services.well_formed import UNREADABLE, bytes32, checked_log, malformed
 
 ARTIFACT = Path(__file__).parent / "abi" / "Federation.json"
 
@@ -61,10 +61,6 @@ NEXT_STEP = {
     "WrongPhase": "phases: 0 Registration, 1 Commit, 2 Reveal, 3 Aggregate, 4 Closed; wait, or "
     "call `advance` if the deadline has passed",
 }
-
-
-# What decoding any bytes may end with.
-UNREADABLE = (DecodingError, ValueError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -130,53 +126,6 @@ def _artifact() -> dict[str, Any]:
             f"{ARTIFACT} is missing; build the contract with `make contract`"
         ) from None
     return content
-
-
-def malformed(error: Exception) -> ChainError:
-    """What went wrong with an answer that cannot be read, as one of ours."""
-    return ChainError(
-        f"the node's answer is malformed ({type(error).__name__}: {str(error)[:200]}); ask another "
-        "node: set FEDSERUM_RPC_URL"
-    )
-
-
-def natural(value: Any, bits: int = 256) -> int:
-    """A number of an answer, from 0 and of so many bits.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << bits:
-        raise ValueError(f"expected a number of {bits} bits, found {str(value)[:80]!r}")
-    return value
-
-
-def bytes32(value: Any) -> str:
-    """A hash of an answer, as 0x and 64 hex digits.
-
-    Raises:
-        ValueError: it has another length, or is no bytes.
-    """
-    if not isinstance(value, bytes) or len(value) != 32:
-        raise ValueError(f"expected 32 bytes, found {str(value)[:80]!r}")
-    return "0x" + bytes(value).hex()
-
-
-def checked_log(entry: Mapping[str, Any]) -> Any:
-    """A raw log that has what is read of one.
-
-    Raises:
-        Exception: of many kinds, if it has not; see ``malformed``.
-    """
-    if not all(isinstance(part, bytes) for part in (*entry["topics"], entry["data"])):
-        raise ValueError("expected topics and data of a log to be bytes")
-    for topic in entry["topics"]:
-        bytes32(topic)
-    for name in ("blockNumber", "logIndex"):
-        natural(entry[name], 64)
-    for name in ("blockHash", "transactionHash"):
-        bytes32(entry[name])
-    return entry
 
 
 def decode_logs(logs: Iterable[Mapping[str, Any]]) -> list[Event]:

@@ -44,16 +44,8 @@ from services.errors import (
     SettingsError,
     WrongChainError,
 )
-from services.interface import (
-    Event,
-    bytes32,
-    checked_log,
-    decode_logs,
-    decode_revert,
-    function_name,
-    malformed,
-    natural,
-)
+from services.interface import Event, decode_logs, decode_revert, function_name
+from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
 BLOCK_BITS = 48  # no chain has more blocks

@@ -15,7 +15,7 @@ from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 
 from services.errors import ChainError, FedserumError
-from services.interface import malformed
+from services.well_formed import malformed
 
 _EIP155_OFFSET = 35  # of v, in transactions from before types
 

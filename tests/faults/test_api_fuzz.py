@@ -8,7 +8,7 @@ from api_fuzz import Fuzzer
 from nodes import Node
 from orchestrators import TOKEN, Prepare, Process
 
-N_REQUESTS = int(os.environ.get("FEDSERUM_FUZZ_REQUESTS", "1000"))
+N_REQUESTS = int(os.environ.get("FEDSERUM_FUZZ_REQUESTS", "600"))
 
 
 @pytest.fixture
