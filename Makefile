@@ -13,7 +13,7 @@ FLOWER := .tools/flower
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits compare flower
+.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits compare flower fuzz
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -50,6 +50,9 @@ test: setup ## Lint, then run every test: contract, unit, differential, integrat
 
 hardhat: setup tests/hardhat/node_modules/.ready ## Run the faster integration tests on Hardhat's node.
 	FEDSERUM_TEST_NODE=hardhat $(BIN)/pytest $(addprefix tests/integration/test_,chain.py keeper.py kernels.py stranger.py)
+
+fuzz: setup ## Send the API 5,000 requests that nobody sane sends: REQUESTS=20000 for more.
+	FEDSERUM_FUZZ_REQUESTS=$(or $(REQUESTS),5000) $(BIN)/pytest -q tests/faults/test_api_fuzz.py
 
 lint: setup ## Check format, style and types.
 	$(BIN)/ruff format --check .

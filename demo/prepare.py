@@ -156,7 +156,7 @@ def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
     chain_id = chain.chain_id()
     if chain_id not in LOCAL_CHAIN_IDS:
         raise WrongChainError(
-            f"{settings.rpc_url} serves chain {chain_id}, whose accounts nobody funds for you: "
+            f"{chain.place} serves chain {chain_id}, whose accounts nobody funds for you: "
             f"expected a development chain {LOCAL_CHAIN_IDS}; fund the keys in {home} yourself"
         )
     folders = [home / "orchestrator", *_worker_folders(home, settings.workers)]

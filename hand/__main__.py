@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> None:
 def _take(verb: str, given: Namespace, settings: HandSettings) -> str:
     """One verb; what it says."""
     if verb == "key":
-        return _make_key(given.file or settings.key_file)
+        return _make_key(given.file or settings.key_file, settings.key_password_file)
     if verb == "labels":
         federation = connect(settings, None, 0)
         return verbs.labels(federation, given.round, given.output, given.votes)
@@ -100,7 +100,7 @@ def _steps(settings: HandSettings, is_alone: bool) -> Iterator[Steps]:
             )
             + ": your key, and the folder that keeps your labels until they are revealed"
         )
-    account = load_account(key_file)
+    account = load_account(key_file, settings.key_password_file)
     with hold(state_dir) if is_alone else nullcontext():
         federation = connect(settings, account, 0)
         chain = federation.chain
@@ -108,12 +108,13 @@ def _steps(settings: HandSettings, is_alone: bool) -> Iterator[Steps]:
         yield Steps(federation, account, federation.task(), journal)
 
 
-def _make_key(file: Path | None) -> str:
+def _make_key(file: Path | None, password_file: Path | None) -> str:
     if file is None:
         raise SettingsError(f"name the file to write: fedserum key new FILE, or {PREFIX}KEY_FILE")
-    address = new_key(file).address
+    address = new_key(file, password_file).address
+    copy = "keep a copy" if password_file is None else "keep a copy, and the password elsewhere"
     return (
-        f"{file} holds the key of {address}; keep a copy\n"
+        f"{file} holds the key of {address}; {copy}\n"
         "next: have the federation's deployer list that address, and send it the deposit and some "
         "ether for gas"
     )
@@ -128,6 +129,7 @@ def _parser(verb: str) -> ArgumentParser:
     if verb == "key":
         parser.add_argument("new", choices=["new"], help="make a new one")
         parser.add_argument("file", nargs="?", type=Path, help="to write (FEDSERUM_KEY_FILE)")
+        _add_password(parser, "encrypts it with the password in this file, as a keystore")
         return parser
     parser.add_argument("--rpc", dest="rpc_url", metavar="URL", help="the chain node")
     parser.add_argument("--contract", metavar="0x…", help="the federation's address")
@@ -136,6 +138,7 @@ def _parser(verb: str) -> ArgumentParser:
     )
     if verb not in WITHOUT_KEY_OR_STATE:
         parser.add_argument("--key-file", metavar="FILE", help="your private key")
+        _add_password(parser, "the password of your key, if that is an encrypted keystore")
         parser.add_argument("--state-dir", metavar="FOLDER", help="where the journal is kept")
     if verb == "commit":
         parser.add_argument(
@@ -158,6 +161,10 @@ def _parser(verb: str) -> ArgumentParser:
     if verb == "labels":
         parser.add_argument("--votes", type=Path, metavar="FILE", help="write votes [m, C], too")
     return parser
+
+
+def _add_password(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--password-file", dest="key_password_file", metavar="FILE", help=what)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import LabelsError
-from services.samples import IndexArray
+from services.samples import UNREADABLE_ARRAY, IndexArray
 from services.task import Task
 from services.wire import Labels, abstain
 
@@ -34,7 +34,7 @@ def read_array(path: Path) -> Array:
         raise LabelsError(
             f"cannot read {path} ({error.strerror or error}); name a .npy file of predictions"
         ) from error
-    except (EOFError, ValueError, MemoryError) as error:
+    except UNREADABLE_ARRAY as error:
         raise LabelsError(
             f"{path} is no .npy file of plain numbers ({str(error) or 'it is empty'}); pickled "
             f"objects are never loaded: {HOW_TO_SAVE}"

@@ -4,11 +4,14 @@ import errno
 import signal
 import socket
 import sys
+from functools import partial
 
 import structlog
 import uvicorn
 
 from orchestrator.app import create_app
+from orchestrator.connections import Connection
+from orchestrator.limits import MOST_HEAD_BYTES
 from services import log as logs
 from services.chain import load_account
 from services.errors import FedserumError, SettingsError
@@ -27,7 +30,7 @@ def run() -> None:
     """
     settings = read_settings(OrchestratorSettings)
     logs.configure(settings.log_level)
-    account = load_account(settings.key_file)
+    account = load_account(settings.key_file, settings.key_password_file)
     listener = _listen(settings.host, settings.port)
 
     def stop() -> None:
@@ -35,7 +38,15 @@ def run() -> None:
 
     app = create_app(settings, account, on_failure=stop)
     server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=DRAIN_S, server_header=False)
+        uvicorn.Config(
+            app,
+            http=partial(Connection, limits=settings),  # type: ignore[arg-type]
+            ws="none",
+            log_config=None,
+            timeout_graceful_shutdown=DRAIN_S,
+            server_header=False,
+            h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+        )
     )
     # uvicorn ends orderly and then raises the signal again, for whoever had it before.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from orchestrator import problems
+from orchestrator.limits import RateLimit, SizeLimit
 from orchestrator.process import Orchestrator
 from orchestrator.routes import router
 from services.errors import SettingsError
@@ -46,6 +47,10 @@ def create_app(
     app.state.orchestrator = orchestrator
     app.state.token = read_token(settings)
     app.include_router(router)
+    app.add_middleware(
+        SizeLimit, most_bytes=settings.max_body_bytes, timeout_s=settings.request_timeout_s
+    )
+    app.add_middleware(RateLimit, per_minute=settings.requests_per_minute)
     problems.install(app)
     return app
 

@@ -269,7 +269,7 @@ def _check_chain(chain: Chain, record: Record, path: Path) -> None:
     found = (chain.chain_id(), chain.genesis_hash())
     if found != expected:
         raise WrongChainError(
-            f"{path} is about chain {expected[0]} with genesis {expected[1]}, but {chain.rpc_url} "
+            f"{path} is about chain {expected[0]} with genesis {expected[1]}, but {chain.place} "
             f"serves chain {found[0]} with genesis {found[1]}: another chain, or a wiped one; set "
             "FEDSERUM_RPC_URL, or move the file away to deploy a new federation here"
         )

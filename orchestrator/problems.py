@@ -9,7 +9,6 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.schemas import Problem
 from services.errors import ChainError, FedserumError
@@ -24,56 +23,30 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
-MAX_BODY_BYTES = 16_384  # the only body is a report
-
 log = structlog.get_logger()
 
 
 def install(app: FastAPI) -> None:
     """Make ``app`` answer every error as a problem document."""
-    app.add_middleware(BodyLimit)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(FedserumError, _own)
     app.add_exception_handler(Exception, _unexpected)
 
 
-class BodyLimit:
-    """Refuses larger bodies while they arrive; the framework's own limit answers plain text."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, counting what comes in."""
-        n_bytes = 0
-
-        async def receive_limited() -> Message:
-            nonlocal n_bytes
-            message = await receive()
-            n_bytes += len(message.get("body", b""))
-            if n_bytes > MAX_BODY_BYTES:
-                raise HTTPException(
-                    413,
-                    f"the body is larger than the {MAX_BODY_BYTES} bytes that a report may have",
-                )
-            return message
-
-        await self._app(scope, receive_limited, send)
-
-
-def _problem(
-    request: Request,
+def answer(
+    path: str,
     status: int,
     detail: str,
     errors: Any = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
+    """A problem document about a request for that path."""
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        instance=request.url.path,
+        instance=path,
         errors=errors,
     )
     return JSONResponse(
@@ -92,7 +65,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
             f"{request.method} {request.url.path}: {detail.lower()}; see /docs for what there is"
         )
     headers = dict(error.headers) if error.headers else None
-    return _problem(request, error.status_code, detail, headers=headers)
+    return answer(request.url.path, error.status_code, detail, headers=headers)
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
@@ -102,16 +75,18 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
         for found in jsonable_encoder(error.errors())
     ]
     places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
-    return _problem(request, 422, f"{places}; see /docs for what is expected", errors)
+    return answer(request.url.path, 422, f"{places}; see /docs for what is expected", errors)
 
 
 async def _own(request: Request, error: Exception) -> JSONResponse:
     status = 503 if isinstance(error, ChainError) else 500
     log.warning("request_failed", path=request.url.path, cause=str(error))
-    return _problem(request, status, str(error))
+    return answer(request.url.path, status, str(error))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    return _problem(
-        request, 500, "an unexpected error, the orchestrator's log has it; please report it"
+    return answer(
+        request.url.path,
+        500,
+        "an unexpected error, the orchestrator's log has it; please report it",
     )

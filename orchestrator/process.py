@@ -23,6 +23,7 @@ from services import keeper
 from services.chain import Chain, Federation, Receipt
 from services.errors import ChainError, ChainUnreachableError, FedserumError
 from services.keeper import Duty
+from services.node import shown_url
 from services.settings import OrchestratorSettings
 
 LONGEST_PAUSE_S = 10.0  # between two attempts at something that failed
@@ -44,7 +45,7 @@ class Orchestrator:
 
     def __init__(self, settings: OrchestratorSettings, account: LocalAccount) -> None:
         self.settings = settings
-        self.unready: str | None = f"starting; no answer from {settings.rpc_url} yet"
+        self.unready: str | None = f"starting; no answer from {shown_url(settings.rpc_url)} yet"
         self.failure: FedserumError | None = None
         self.record: Record | None = None
         self.indexer: Indexer | None = None

@@ -6,6 +6,7 @@ without this process.
 
 import asyncio
 import hmac
+from http import HTTPStatus
 from typing import Annotated
 
 import anyio
@@ -26,6 +27,7 @@ from orchestrator.process import Orchestrator
 from orchestrator.reports import Reports, signer_of
 from orchestrator.schemas import (
     Address,
+    EventView,
     FederationView,
     Health,
     Kept,
@@ -43,6 +45,20 @@ from orchestrator.views import (
 )
 
 OCTETS = "application/octet-stream"
+# One server-sent event, for the OpenAPI page.
+EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "Block and log index, to go on after a break."},
+        "event": {"type": "string", "description": "Name of the contract's event."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": EventView.model_json_schema(),
+        },
+    },
+}
 CLOSING_S = 0.5  # how long open event streams may take to end with the process
 
 router = APIRouter(responses=problems.RESPONSES)
@@ -107,6 +123,42 @@ def get_rounds(known: KnownFederation) -> list[RoundView]:
         return [round_view(index, known.reports, found) for found in index.rounds.values()]
 
 
+@router.post("/rounds/advance")
+async def post_advance(
+    request: Request,
+    orchestrator: Annotated[Orchestrator, Depends(_orchestrator)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    response: Response,
+) -> Kept:
+    """Have the keeper make the call that is due now, if one is; 401 and 403 without the token."""
+    _check_token(request.app.state.token, credentials)
+    _known(orchestrator)
+    duty, receipt = await asyncio.wrap_future(orchestrator.poke())
+    response.headers["Cache-Control"] = "no-store"
+    if duty is None:
+        return Kept(
+            function=None,
+            chunk=None,
+            transaction_hash=None,
+            gas_used=None,
+            detail="nothing is due: the federation waits for workers, or is closed",
+        )
+    what = f"{duty.call} of round {duty.round_number}"
+    return Kept(
+        function=duty.call,
+        chunk=duty.chunk,
+        transaction_hash=receipt.transaction_hash if receipt else None,
+        gas_used=receipt.gas_used if receipt else None,
+        detail=f"made {what}" if receipt else f"someone else was faster with {what}",
+    )
+
+
+@router.get("/rounds/advance", include_in_schema=False)
+def get_advance() -> None:
+    """Nothing: or "advance" would be taken for the number of a round."""
+    raise HTTPException(405, HTTPStatus.METHOD_NOT_ALLOWED.phrase, {"Allow": "POST"})
+
+
 @router.get("/rounds/{round}")
 def get_round(known: KnownFederation, round: RoundNumber) -> RoundView:  # noqa: A002
     """One round."""
@@ -164,7 +216,7 @@ def get_worker(known: KnownFederation, address: WorkerAddress) -> WorkerView:
 
 @router.post("/workers/{address}/report")
 def post_report(known: KnownFederation, address: WorkerAddress, signed: SignedReport) -> WorkerView:
-    """Keep a worker's own figures on a round; a later report on the same round replaces it."""
+    """Keep a worker's own figures on a round; a later one replaces it, an earlier one does not."""
     report = signed.report
     expected = (known.record.chain_id, known.record.contract)
     if (report.chain_id, report.contract) != expected:
@@ -185,39 +237,12 @@ def post_report(known: KnownFederation, address: WorkerAddress, signed: SignedRe
         found = _find_round(index, report.round)
         if address not in found.parts:
             raise HTTPException(409, f"{address} is not on the roster of round {report.round}")
-    known.reports.keep(address, signed)
+    if not known.reports.keep(address, signed):
+        raise HTTPException(
+            409, f"{address} has replaced its report on round {report.round} too often; it stays"
+        )
     with known.indexer.reading() as index:
         return worker_view(index, known.reports, address)
-
-
-@router.post("/rounds/advance")
-async def post_advance(
-    request: Request,
-    orchestrator: Annotated[Orchestrator, Depends(_orchestrator)],
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    response: Response,
-) -> Kept:
-    """Have the keeper make the call that is due now, if one is; 401 and 403 without the token."""
-    _check_token(request.app.state.token, credentials)
-    _known(orchestrator)
-    duty, receipt = await asyncio.wrap_future(orchestrator.poke())
-    response.headers["Cache-Control"] = "no-store"
-    if duty is None:
-        return Kept(
-            function=None,
-            chunk=None,
-            transaction_hash=None,
-            gas_used=None,
-            detail="nothing is due: the federation waits for workers, or is closed",
-        )
-    what = f"{duty.call} of round {duty.round_number}"
-    return Kept(
-        function=duty.call,
-        chunk=duty.chunk,
-        transaction_hash=receipt.transaction_hash if receipt else None,
-        gas_used=receipt.gas_used if receipt else None,
-        detail=f"made {what}" if receipt else f"someone else was faster with {what}",
-    )
 
 
 @router.get(
@@ -225,9 +250,8 @@ async def post_advance(
     response_class=EventSourceResponse,
     responses={
         200: {
-            "description": "Server-sent events. `event`: the contract event's name; `data`: an "
-            "EventView as JSON; `id`: block number and log index, to go on after a break.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "description": "Server-sent events, until the reader leaves.",
+            "content": {"text/event-stream": {"itemSchema": EVENT}},
         }
     },
 )

@@ -169,7 +169,8 @@ class Report(BaseModel):
     def _keep_as_sent(cls, value: Any, handler: ModelWrapValidatorHandler["Report"]) -> "Report":
         # The signature covers the text as the worker wrote it: 1 is not 1.0 there.
         report = handler(value)
-        report._as_sent = value if isinstance(value, dict) else report.model_dump()
+        if isinstance(value, dict):  # a report that is one already keeps its own
+            report._as_sent = value
         return report
 
     def as_sent(self) -> dict[str, Any]:

@@ -95,11 +95,13 @@ class Federation:
 
     def task(self) -> Task:
         """The task, as deployed."""
-        return Task.from_abi(self._view("task"))
+        found: Task = self._view("task", read=Task.from_abi)
+        return found
 
     def phase(self) -> Phase:
         """The phase now."""
-        return Phase(self._view("phase"))
+        found: Phase = self._view("phase", read=Phase)
+        return found
 
     def round(self) -> int:
         """Number of the round now, from 1; 0 in Registration."""
@@ -239,13 +241,19 @@ class Federation:
             last = first - 1
         return [event for event in found if event.name in names]
 
-    def _view(self, name: str, *arguments: Any, block_number: int | None = None) -> Any:
+    def _view(
+        self,
+        name: str,
+        *arguments: Any,
+        block_number: int | None = None,
+        read: Callable[[Any], Any] = lambda found: found,
+    ) -> Any:
         number = self.at_block if block_number is None else block_number
         block = None if number is None else BlockNumber(number)
         # The only text that a view takes is an address.
         plain = [checked_address(each) if isinstance(each, str) else each for each in arguments]
         with answers(self.address):
-            return self._contract.functions[name](*plain).call(block_identifier=block)
+            return read(self._contract.functions[name](*plain).call(block_identifier=block))
 
     def _act(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
         """A worker's own call, which ends the phase if it turns out to be the last one's.

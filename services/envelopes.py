@@ -4,18 +4,21 @@ Who has the key brings it to everyone who registered (protocol section 11). The 
 nothing and believes everybody; what an envelope is worth shows only to whom it is for.
 """
 
+from contextlib import suppress
+
 import structlog
 from eth_abi.abi import decode, encode
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from services.chain import Federation, Phase
+from services.chain import Event, Federation, Phase
 from services.errors import ChainError, ChainUnreachableError
 from services.interface import envelopes
 from services.kernels import put_shared
 from services.node import EVENT_BLOCKS
 from services.sealed_order import seal
+from services.well_formed import UNREADABLE
 
 SEALED = "0x" + keccak(text="Sealed(address,address,address,bytes)").hex()
 POST = keccak(text="post(address,address[],bytes[])")[:4]
@@ -82,6 +85,8 @@ def _sealed(federation: Federation, workers: list[str], key: bytes) -> dict[str,
     sealed = {}
     for worker in workers:
         try:
+            if worker not in registrations:
+                raise ChainError(f"the node shows no registration of {worker}")
             public_key = federation.chain.public_key(worker, registrations[worker])
         except ChainUnreachableError:
             raise
@@ -97,22 +102,31 @@ def _posted(
 ) -> list[tuple[str, str, bytes]]:
     """Recipient, sender and content of every envelope since round 1 opened."""
     topics = [SEALED, _topic(federation.address), None if recipient is None else _topic(recipient)]
-    [opened] = federation.round_events(1, ["RoundOpened"])
+    opened = _opening(federation)
     last = federation.chain.block_number()
     found = federation.chain.logs(contract, topics, opened.block_number, last)
-    return [
-        (
-            to_checksum_address(bytes(entry["topics"][2])[12:]),
-            to_checksum_address(bytes(entry["topics"][3])[12:]),
-            decode(["bytes"], bytes(entry["data"]))[0],
+    posted: list[tuple[str, str, bytes]] = []
+    for entry in found:
+        with suppress(*UNREADABLE):  # whoever emits what is no envelope brings none
+            to, sender = (to_checksum_address(bytes(topic)[12:]) for topic in entry["topics"][2:4])
+            posted.append((to, sender, decode(["bytes"], bytes(entry["data"]))[0]))
+    return posted
+
+
+def _opening(federation: Federation) -> Event:
+    """The event that opened round 1."""
+    found = federation.round_events(1, ["RoundOpened"])
+    if not found:
+        raise ChainError(
+            f"the node shows no opening of round 1 of {federation.address}, which is over; ask "
+            "another node: set FEDSERUM_RPC_URL"
         )
-        for entry in found
-    ]
+    return found[0]
 
 
 def _registrations(federation: Federation) -> dict[str, str]:
     """The transaction by which each worker of the round registered last."""
-    [opened] = federation.round_events(1, ["RoundOpened"])
+    opened = _opening(federation)
     found: dict[str, str] = {}
     missing, last = set(federation.roster()), opened.block_number
     while missing and last >= 0:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from services.errors import ChainError, ContractRevertError
+from services.well_formed import UNREADABLE, bytes32, checked_log, malformed
 
 ARTIFACT = Path(__file__).parent / "abi" / "Federation.json"
 
@@ -129,27 +129,33 @@ def _artifact() -> dict[str, Any]:
 
 
 def decode_logs(logs: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """The federation's events among raw logs; others are left out."""
-    events = []
-    for entry in logs:
-        topics = [bytes(topic) for topic in entry["topics"]]
-        kind = _events().get(topics[0]) if topics else None
-        if kind is None:
-            continue
-        indexed = [argument for argument in kind["inputs"] if argument["indexed"]]
-        others = [argument for argument in kind["inputs"] if not argument["indexed"]]
-        args = _decode(indexed, b"".join(topics[1:])) | _decode(others, bytes(entry["data"]))
-        events.append(
-            Event(
-                name=kind["name"],
-                args={argument["name"]: args[argument["name"]] for argument in kind["inputs"]},
-                block_number=entry["blockNumber"],
-                block_hash="0x" + bytes(entry["blockHash"]).hex(),
-                transaction_hash="0x" + bytes(entry["transactionHash"]).hex(),
-                log_index=entry["logIndex"],
-            )
-        )
-    return events
+    """The federation's events among raw logs; others are left out.
+
+    Raises:
+        ChainError: they are no logs, or none of this release's contract.
+    """
+    try:
+        return [event for entry in logs if (event := _decode_log(checked_log(entry))) is not None]
+    except Exception as error:
+        raise malformed(error) from error
+
+
+def _decode_log(entry: Mapping[str, Any]) -> Event | None:
+    topics = [bytes(topic) for topic in entry["topics"]]
+    kind = _events().get(topics[0]) if topics else None
+    if kind is None:
+        return None
+    indexed = [argument for argument in kind["inputs"] if argument["indexed"]]
+    others = [argument for argument in kind["inputs"] if not argument["indexed"]]
+    args = _decode(indexed, b"".join(topics[1:])) | _decode(others, bytes(entry["data"]))
+    return Event(
+        name=kind["name"],
+        args={argument["name"]: args[argument["name"]] for argument in kind["inputs"]},
+        block_number=entry["blockNumber"],
+        block_hash=bytes32(entry["blockHash"]),
+        transaction_hash=bytes32(entry["transactionHash"]),
+        log_index=entry["logIndex"],
+    )
 
 
 def decode_revert(data: bytes) -> ContractRevertError:
@@ -160,7 +166,7 @@ def decode_revert(data: bytes) -> ContractRevertError:
         if kind is not None:
             args = _decode(kind["inputs"], data[4:])
             return ContractRevertError(kind["name"], args, _refusal(kind["name"], args))
-    except DecodingError:
+    except UNREADABLE:
         pass
     return ContractRevertError(
         "",
@@ -201,7 +207,7 @@ def decode_calls(function: str, data: bytes) -> list[dict[str, Any]]:
     selector = _hash(kind)[:4]
     calls, at = [], data.find(selector)
     while at >= 0:
-        with suppress(DecodingError):
+        with suppress(*UNREADABLE):
             calls.append(_decode(kind["inputs"], data[at + 4 :]))
         at = data.find(selector, at + 1)
     return calls

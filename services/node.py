@@ -4,17 +4,22 @@ With ``transactions.py`` the only file that imports web3. Synchronous. Transport
 in ``_Transport`` and nowhere else.
 """
 
+import json
+import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import stamina
+import stamina.instrumentation
+import structlog
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, HexStr
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -30,17 +35,25 @@ from web3.utils import get_create_address
 
 from services import public_keys, transactions
 from services.accounts import checked_address, known_addresses
+from services.bounded_http import AnswerTooLargeError, NoAnswerError, post
 from services.errors import (
     ChainError,
     ChainUnreachableError,
     ContractMissingError,
+    FedserumError,
     SettingsError,
     WrongChainError,
 )
 from services.interface import Event, decode_logs, decode_revert, function_name
+from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
+BLOCK_BITS = 48  # no chain has more blocks
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
+
+
+log = structlog.get_logger()
+stamina.instrumentation.set_on_retry_hooks([])  # they would log the URL: see `_Transport`
 
 
 @dataclass(frozen=True)
@@ -79,59 +92,69 @@ class _Transport(HTTPProvider):
 
     def __init__(self, rpc_url: str, timeout_s: float) -> None:
         self.place = shown_url(rpc_url)
-        super().__init__(
-            rpc_url,
-            request_kwargs={"timeout": timeout_s},
-            exception_retry_configuration=None,
-        )
+        self._timeout_s = timeout_s
+        super().__init__(rpc_url, exception_retry_configuration=None)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        request = self.encode_rpc_request(method, params)
         try:
             for attempt in stamina.retry_context(
-                on=_may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
+                on=self._may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
             ):
                 with attempt:
-                    answer = super().make_request(method, params)
-        except requests.RequestException as error:
-            response = error.response
-            why = type(error).__name__ if response is None else f"HTTP {response.status_code}"
+                    raw = post(
+                        str(self.endpoint_uri),
+                        request,
+                        self.get_request_headers(),
+                        self._timeout_s,
+                    )
+            answer = self.decode_rpc_response(raw)
+        except NoAnswerError as error:
             raise ChainUnreachableError(
-                f"no chain node answers at {self.place} ({why}); start one, or set FEDSERUM_RPC_URL"
+                f"no chain node answers at {self.place} ({error}); start one, or set "
+                "FEDSERUM_RPC_URL"
             ) from error
-        except ValueError as error:
-            raise ChainUnreachableError(
-                f"what answers at {self.place} is no chain node (its answer is not JSON); "
-                "set FEDSERUM_RPC_URL"
+        except AnswerTooLargeError as error:
+            raise ChainError(
+                f"the answer of {self.place} to {method} is too large: {error}; ask for less"
             ) from error
+        except (ValueError, RecursionError) as error:
+            raise self._no_node("its answer is not JSON") from error
         if not isinstance(answer, dict):
-            raise ChainUnreachableError(
-                f"what answers at {self.place} is no chain node (its answer is no object); "
-                "set FEDSERUM_RPC_URL"
-            )
+            raise self._no_node("its answer is no object")
+        asked = json.loads(request)["id"]
+        if answer.get("id") not in (asked, str(asked), None):  # None: a request it could not read
+            raise self._no_node(f"it answers request {asked} with the answer to another one")
         return answer
+
+    def _may_pass(self, error: Exception) -> bool:
+        if not isinstance(error, NoAnswerError) or not error.may_pass:
+            return False
+        log.warning("node_did_not_answer", node=self.place, why=str(error))
+        return True
+
+    def _no_node(self, why: str) -> ChainUnreachableError:
+        return ChainUnreachableError(
+            f"what answers at {self.place} is no chain node ({why}); set FEDSERUM_RPC_URL"
+        )
 
 
 def shown_url(rpc_url: str) -> str:
     """A node's URL without what may be a password or an access key: user, path and query."""
     parts = urlsplit(rpc_url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else rpc_url
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the trouble is with the connection or the server, and so may be over next time."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code == 429 or error.response.status_code >= 500
-    return isinstance(
-        error,
-        requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
-    )
+    if parts.netloc:
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    rest = rpc_url.rpartition("@")[2]
+    return rest if "//" in rest else re.split("[/?]", rest)[0]
 
 
 @contextmanager
 def answers(contract: str = "the contract") -> Iterator[None]:
-    """Turn web3's errors into ours."""
+    """Turn web3's errors, and whatever a malformed answer leads to, into ours."""
     try:
         yield
+    except FedserumError:
+        raise
     except ContractLogicError as error:
         raise decode_revert(_revert_data(error)) from error
     except BadFunctionCallOutput as error:
@@ -145,24 +168,28 @@ def answers(contract: str = "the contract") -> Iterator[None]:
         raise ChainError(f"the node refused a request: {error.message}") from error
     except BadResponseFormat as error:
         raise ChainUnreachableError(f"what answers is no chain node: {error}") from error
+    except Exception as error:
+        raise malformed(error) from error
 
 
 def _revert_data(error: ContractLogicError) -> bytes:
     # Some nodes wrap the data, some put words before them, some send none.
     data: Any = error.data.get("data") if isinstance(error.data, dict) else error.data
     last = (data.split() or [""])[-1] if isinstance(data, str) else ""
-    return bytes.fromhex(last[2:]) if last.startswith("0x") else b""
+    with suppress(ValueError):
+        return bytes.fromhex(last[2:]) if last.startswith("0x") else b""
+    return b""
 
 
 def _typed(raw: TxReceipt, data: bytes) -> Receipt:
     created = raw["contractAddress"]
     return Receipt(
-        transaction_hash=Web3.to_hex(raw["transactionHash"]),
-        block_number=raw["blockNumber"],
-        gas_used=raw["gasUsed"],
+        transaction_hash=bytes32(raw["transactionHash"]),
+        block_number=natural(raw["blockNumber"], BLOCK_BITS),
+        gas_used=natural(raw["gasUsed"], 64),
         function="constructor" if created else function_name(data),
         events=decode_logs(raw["logs"]),
-        created=created,
+        created=None if created is None else to_checksum_address(created),
     )
 
 
@@ -188,57 +215,60 @@ class Chain:
     def chain_id(self) -> int:
         """The chain id (EIP-155)."""
         with answers():
-            return self.w3.eth.chain_id
+            return natural(self.w3.eth.chain_id)
 
     def genesis_hash(self) -> str:
         """Hash of block 0, which tells a wiped development chain from the old one."""
         with answers():
-            return "0x" + bytes(self.w3.eth.get_block(0)["hash"]).hex()
+            return bytes32(self.w3.eth.get_block(0)["hash"])
 
     def block_number(self) -> int:
         """Number of the latest block."""
         with answers():
-            return self.w3.eth.block_number
+            return natural(self.w3.eth.block_number, BLOCK_BITS)
 
     def now(self) -> int:
         """Time of the latest block, in unix seconds: what the contract's windows go by."""
         with answers():
-            return self.w3.eth.get_block("latest")["timestamp"]
+            return natural(self.w3.eth.get_block("latest")["timestamp"], 64)
 
     def balance_wei(self, address: str, block_number: int | None = None) -> int:
         """Ether of an account outside the federation, in wei; now, or after a block."""
         block = None if block_number is None else BlockNumber(block_number)
         with answers():
-            return self.w3.eth.get_balance(checked_address(address), block)
+            return natural(self.w3.eth.get_balance(checked_address(address), block))
 
     def code_hash(self, address: str) -> str | None:
         """Keccak-256 of the runtime code at an address; None without code."""
         with answers():
-            code = self.w3.eth.get_code(checked_address(address))
+            code = bytes(self.w3.eth.get_code(checked_address(address)))
         return "0x" + keccak(code).hex() if code else None
 
     def created_code_hash(self, creation_code: bytes) -> str:
         """Keccak-256 of the runtime code that a creation code, with its arguments, would leave."""
         with answers():
-            code = self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS})
+            code = bytes(self.w3.eth.call({"data": creation_code, "gas": transactions.MAX_GAS}))
         return "0x" + keccak(code).hex()
 
     def base_fee_wei(self) -> int:
         """What a transaction in the latest block had to pay at least, in wei per gas."""
         with answers():
-            return self.w3.eth.get_block("latest").get("baseFeePerGas", 0)
+            return natural(self.w3.eth.get_block("latest").get("baseFeePerGas", 0))
 
     def header(self, number: int) -> Header:
         """A block's header."""
         with answers():
             block = self.w3.eth.get_block(number)
-        return Header(block["timestamp"], bytes(block["mixHash"]))
+            prevrandao = bytes.fromhex(bytes32(block["mixHash"])[2:])
+            return Header(natural(block["timestamp"], 64), prevrandao)
 
     def call(self, transaction_hash: str) -> Call:
         """What an included transaction asked for."""
         with answers():
             transaction = self.w3.eth.get_transaction(HexStr(transaction_hash))
-        return Call(transaction.get("to"), bytes(transaction["input"]))
+            to = transaction.get("to")
+            asked_of = None if to is None else to_checksum_address(to)
+            return Call(asked_of, bytes(transaction["input"]))
 
     def public_key(self, signer: str, transaction_hash: str) -> bytes:
         """The public key, 64 bytes, of the account that signed an included transaction.
@@ -248,7 +278,7 @@ class Chain:
         """
         with answers():
             transaction = self.w3.eth.get_transaction(HexStr(transaction_hash))
-        return public_keys.public_key_of(signer, transaction)
+            return public_keys.public_key_of(signer, transaction)
 
     def logs(self, address: str, topics: list[Any], first: int, last: int) -> list[LogReceipt]:
         """What a contract's events left in the blocks from first to last, in chain order."""
@@ -258,7 +288,7 @@ class Chain:
             until = min(last, first + span - 1)
             try:
                 with answers():
-                    found += self.w3.eth.get_logs(
+                    part = self.w3.eth.get_logs(
                         {
                             "address": checked_address(address),
                             "fromBlock": BlockNumber(first),
@@ -266,6 +296,7 @@ class Chain:
                             "topics": topics,
                         }
                     )
+                    found += [checked_log(entry) for entry in part]
             except ChainError as error:
                 # Nodes bound an answer's size, each in its own way: ask for less.
                 if isinstance(error, ChainUnreachableError) or span == 1:
@@ -279,7 +310,7 @@ class Chain:
         """Hash of a block, which tells whether the chain was reorganised."""
         with answers():
             try:
-                return Web3.to_hex(self.w3.eth.get_block(number)["hash"])
+                return bytes32(self.w3.eth.get_block(number)["hash"])
             except BlockNotFound:
                 raise ChainError(f"the chain has no block {number}") from None
 
@@ -293,10 +324,10 @@ class Chain:
             try:
                 key = HexStr(transaction_hash)
                 raw = self.w3.eth.get_transaction_receipt(key)
-                data = self.w3.eth.get_transaction(key)["input"]
+                data = bytes(self.w3.eth.get_transaction(key)["input"])
             except TransactionNotFound:
                 raise ChainError(f"no block has a transaction {transaction_hash}") from None
-        return _typed(raw, data)
+            return _typed(raw, data)
 
     def transfer(self, account: LocalAccount, to: str, value_wei: int) -> Receipt:
         """Send ether; errors as in ``transactions.send``."""
@@ -334,15 +365,16 @@ class Chain:
                 spare_gas=spare_gas,
                 before_send=note,
             )
-        return _typed(raw, data)
+            return _typed(raw, data)
 
     def send_signed(self, raw: bytes) -> Receipt:
         """Send what somebody else has signed; errors as in ``transactions.send_signed``."""
+        self._refuse_known(Account.recover_transaction(raw))
         with self._sending, answers():
             receipt = transactions.send_signed(
                 self.w3, raw, timeout_s=self.transaction_timeout_s, poll_s=self.poll_s
             )
-        return _typed(receipt, b"")
+            return _typed(receipt, b"")
 
     def refuse_known_key(self, account: LocalAccount) -> None:
         """Refuse keys that everyone knows, except on a development chain.
@@ -350,9 +382,12 @@ class Chain:
         Raises:
             SettingsError: the key is one of those that development nodes print.
         """
-        if self.chain_id() not in LOCAL_CHAIN_IDS and account.address in known_addresses():
+        self._refuse_known(account.address)
+
+    def _refuse_known(self, address: str) -> None:
+        if self.chain_id() not in LOCAL_CHAIN_IDS and address in known_addresses():
             raise SettingsError(
-                f"{account.address} is a development key that everyone knows, and this is chain "
+                f"{address} is a development key that everyone knows, and this is chain "
                 f"{self.chain_id()}; expected chain {LOCAL_CHAIN_IDS}, or a key of your own"
             )
 

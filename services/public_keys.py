@@ -14,7 +14,8 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 from hexbytes import HexBytes
 
-from services.errors import ChainError
+from services.errors import ChainError, FedserumError
+from services.well_formed import malformed
 
 _EIP155_OFFSET = 35  # of v, in transactions from before types
 
@@ -28,8 +29,17 @@ def public_key_of(signer: str, transaction: Mapping[str, Any]) -> bytes:
             answers.
 
     Raises:
-        ChainError: it is of another type, or signed by another key.
+        ChainError: it is of another type, signed by another key, or malformed.
     """
+    try:
+        return _recovered(signer, transaction)
+    except FedserumError:
+        raise
+    except Exception as error:
+        raise malformed(error) from error
+
+
+def _recovered(signer: str, transaction: Mapping[str, Any]) -> bytes:
     shown = "0x" + bytes(transaction["hash"]).hex()
     kind = int(transaction.get("type", 0))
     v = int(transaction["v"])

@@ -3,8 +3,11 @@
 Knows arrays, no files; every reader ends in `make_dataset`, which checks what it read.
 """
 
+import zlib
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,12 @@ SampleArray = npt.NDArray[Any]  # uint8 images or float32 features
 Classes = npt.NDArray[np.integer]  # class numbers
 FloatArray = npt.NDArray[np.floating]
 LabelArray = npt.NDArray[Any]  # uint8 or uint16
+
+# What numpy.load raises of a file that it cannot read, whatever is wrong with it.
+UNREADABLE_ARRAY = (
+    *(OSError, EOFError, ValueError, TypeError, MemoryError, OverflowError),
+    *(SyntaxError, TokenError, BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def new_order_key(key_file: Path) -> bytes:
         SettingsError: the file is there already, or cannot be written.
     """
     key = secrets.token_bytes(KEY_BYTES)
-    write_secret(key_file, key)
+    write_secret(key_file, key.hex())
     return key
 
 

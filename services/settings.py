@@ -51,7 +51,12 @@ class ParticipantSettings(ProcessSettings):
         None, description="Path or URL of the task description; empty: the contract's task.uri."
     )
     key_file: Path | None = Field(
-        None, description="File with the worker's private key: 64 hex digits (`--key-file`)."
+        None,
+        description="File with the worker's private key: 64 hex digits, or an encrypted keystore "
+        "(`--key-file`).",
+    )
+    key_password_file: Path | None = Field(
+        None, description="File with the password of an encrypted keystore (`--password-file`)."
     )
     state_dir: Path | None = Field(
         None,
@@ -141,7 +146,13 @@ class HandSettings(ParticipantSettings):
 class OrchestratorSettings(ProcessSettings):
     """The orchestrator process."""
 
-    key_file: Path = Field(description="File with the orchestrator's private key: 64 hex digits.")
+    key_file: Path = Field(
+        description="File with the orchestrator's private key: 64 hex digits, or an encrypted "
+        "keystore."
+    )
+    key_password_file: Path | None = Field(
+        None, description="File with the password of an encrypted keystore."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     state_dir: Path = Field(description="Folder for the deployment record; survives restarts.")
@@ -158,6 +169,23 @@ class OrchestratorSettings(ProcessSettings):
     keeper: bool = Field(True, description="Whether to make due calls.")
     confirmations: int = Field(
         0, ge=0, description="Blocks on top of an event before it is shown; 0: it is final at once."
+    )
+    max_body_bytes: int = Field(
+        16_384, gt=0, description="Largest body of a request, a report, in bytes; else 413."
+    )
+    request_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds in which a request, and its body, must arrive; else 408."
+    )
+    requests_per_minute: int = Field(
+        3_000,
+        ge=0,
+        description="Requests that one address may send a minute, else 429; 0: any number.",
+    )
+    max_connections: int = Field(
+        512, gt=0, description="Connections open at a time, event streams among them; else 503."
+    )
+    max_client_connections: int = Field(
+        64, gt=0, description="Connections of one address open at a time; else 503."
     )
 
 

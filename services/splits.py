@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import DatasetError
-from services.samples import IndexArray, LabelArray
+from services.samples import UNREADABLE_ARRAY, IndexArray, LabelArray
 
 NOBODY = -1  # in a file of owners: a sample that no worker gets
 
@@ -83,7 +83,7 @@ def read_owners(path: Path, n_samples: int, n_workers: int) -> IndexArray:
         raise DatasetError(
             f"{path}: no column worker; name the column of worker numbers so in the first line"
         ) from error
-    except (OSError, EOFError, ValueError, TypeError, csv.Error) as error:
+    except (csv.Error, *UNREADABLE_ARRAY) as error:
         raise DatasetError(
             f"{path}: cannot be read as worker numbers ({error}); expected an integer for each "
             "sample: .npy, .csv with a column worker, or text with one a line"

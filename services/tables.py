@@ -4,8 +4,6 @@ Every column of a table but ``label`` is a feature. Parquet needs pyarrow, which
 """
 
 import csv
-import zipfile
-import zlib
 from array import array
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.errors import DatasetError
-from services.samples import Dataset, make_dataset
+from services.samples import UNREADABLE_ARRAY, Dataset, make_dataset
 
 LABEL = "label"
 CLASSES_FILE = "classes.txt"  # beside the data: class names by number, one a line
@@ -91,7 +89,7 @@ def _read_npz(path: Path) -> tuple[Array, Array | None]:
             labels = archive["labels"] if "labels" in found else None
             if isinstance(samples, bytes) or isinstance(labels, bytes):
                 raise ValueError("it holds something else than arrays")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE_ARRAY as error:
         raise DatasetError(
             f"{path}: cannot be read ({error}); write it again by numpy.savez, with plain arrays "
             "of numbers"

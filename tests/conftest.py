@@ -16,6 +16,7 @@ from services.chain import Chain, Deployment, Federation, deploy
 from services.task import Task
 
 if TYPE_CHECKING:
+    from orchestrators import Prepare
     from party import Home, Party
 
 
@@ -195,3 +196,12 @@ def build(
 
     with parties(node, federation, home, tmp_path) as build:
         yield build
+
+
+@pytest.fixture
+def prepare(node: Node, tmp_path: Path) -> Iterator["Prepare"]:
+    """Orchestrators as processes: ``prepare(node, **task_fields)`` makes the folder of one."""
+    from orchestrators import orchestrators
+
+    with orchestrators(node, tmp_path) as prepare:
+        yield prepare

@@ -42,7 +42,7 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     Raises:
         FedserumError: what is missing or does not fit, and what to do.
     """
-    account = load_account(identity.key_file)
+    account = load_account(identity.key_file, settings.key_password_file)
     federation = connect(settings, account, ORCHESTRATOR_WAIT_S)
     chain, task = federation.chain, federation.task()
     chain_id = chain.chain_id()

@@ -7,6 +7,7 @@ from eth_account.signers.local import LocalAccount
 
 from services.chain import Chain, Federation, verify_chain, verify_contract
 from services.errors import ContractMissingError, SettingsError
+from services.node import shown_url
 from services.settings import PREFIX, ParticipantSettings
 
 
@@ -49,11 +50,11 @@ def _ask_orchestrator(chain: Chain, settings: ParticipantSettings, wait_s: float
                 verify_chain(chain, found["chain_id"], found["genesis_hash"])
                 return str(found["contract"])
             problem = f"{answer.status_code}: {answer.text[:200]}"
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             problem = f"{type(error).__name__}: {error}"
         if time.monotonic() > until:
             raise ContractMissingError(
-                f"the orchestrator at {url} named no federation within {wait_s:.0f} s "
+                f"the orchestrator at {shown_url(url)} named no federation within {wait_s:.0f} s "
                 f"({problem}); start it, or set {PREFIX}CONTRACT"
             )
         time.sleep(1.0)

@@ -16,7 +16,7 @@ import numpy as np
 import structlog
 
 from services.errors import LearnerError
-from services.samples import Classes, FloatArray, SampleArray
+from services.samples import UNREADABLE_ARRAY, Classes, FloatArray, SampleArray
 
 log = structlog.get_logger()
 
@@ -129,7 +129,7 @@ class FileLearner:
                 log.warning("predictions_missing", file=str(path), samples=n_samples)
                 return np.full((n_samples, self._n_classes), 1 / self._n_classes, np.float32)
             raise self._wrong(path, n_samples, "no such file") from error
-        except (OSError, ValueError, EOFError) as error:
+        except UNREADABLE_ARRAY as error:
             raise self._wrong(path, n_samples, f"no such array ({error})") from error
         if not isinstance(found, np.ndarray):
             raise self._wrong(path, n_samples, "an archive of several arrays")

@@ -10,6 +10,7 @@ import structlog
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
+from services.node import shown_url
 from services.wire import report_message
 
 if TYPE_CHECKING:
@@ -70,5 +71,5 @@ class Reporter:
             if answer.is_success:
                 return True
             problem = f"{answer.status_code}: {answer.text[:200]}"
-        log.warning("report_failed", url=url, why=problem)
+        log.warning("report_failed", url=shown_url(url), why=problem)
         return False

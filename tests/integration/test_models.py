@@ -3,10 +3,8 @@
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from local import Command, commands
 from nodes import Node, free_port
+from recorder import Recorder
 
 from demo.prepare import fund, prepare
 from services.chain import load_account
@@ -31,57 +30,6 @@ MODELS = (
 LONGEST_BODY = 4_096  # bytes of one request: the largest is a signed reveal of 512 labels
 # A worker also sends the release's contract, to ask its node what code it deploys.
 RELEASE = artifact()[1].removeprefix("0x").encode()
-
-
-@dataclass
-class Recorder:
-    """Passes HTTP requests of one worker on, and keeps what it has sent.
-
-    Attributes:
-        url: where it listens.
-        bodies: what each request carried.
-    """
-
-    target: str
-    url: str = ""
-    bodies: list[bytes] = field(default_factory=list)
-
-    def start(self) -> ThreadingHTTPServer:
-        """Listen on a free port, in a thread."""
-        recorder, client = self, httpx.Client(timeout=60)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._pass_on()
-
-            do_POST = do_GET  # noqa: N815
-
-            def _pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                recorder.bodies.append(self.path.encode() + body)
-                try:
-                    answer = client.request(
-                        self.command,
-                        recorder.target + self.path,
-                        content=body,
-                        headers={"Content-Type": "application/json"},
-                    )
-                    status, content = answer.status_code, answer.content
-                except httpx.TransportError:
-                    status, content = 503, b"{}"
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-                """Say nothing."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server
 
 
 @pytest.fixture

@@ -159,6 +159,25 @@ def test_no_container_sees_what_is_not_its_own(stack: Stack) -> None:
     }
 
 
+def test_no_key_is_in_an_image_a_setting_or_a_log(stack: Stack, settled: dict[str, Any]) -> None:
+    """Neither in how images were made nor in what the engine shows of containers."""
+    keys: set[str] = set()
+    shown = [stack.compose("config")]
+    read = ["sh", "-c", "cat /federation/workers/*/key /federation/orchestrator/*key 2>/dev/null"]
+    for container in stack.containers():
+        container.reload()
+        if container.status == "running":
+            keys |= set(container.exec_run(read).output.decode(errors="replace").split())
+            shown.append(str(container.top()))
+        shown += [str(container.attrs), container.logs().decode()]
+        shown += [str(container.image.attrs), str(container.image.history())]
+    keys = {key for key in keys if len(key) == 64}
+    # The orchestrator's and the order's, and all workers' as long as one of them runs.
+    assert len(keys) >= 2
+    for key in keys:
+        assert not [text for text in shown if key in text.lower()]
+
+
 def test_the_orchestrator_has_no_torch(stack: Stack) -> None:
     """Its image answers without the training framework."""
     (container,) = stack.containers("orchestrator")

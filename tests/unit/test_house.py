@@ -104,6 +104,19 @@ def test_the_contracts_promises_name_tests_that_exist() -> None:
             assert f" {name}(" in source, (file, name)
 
 
+def test_what_is_said_of_reliability_names_tests_that_exist() -> None:
+    """Every test in docs/reliability.md is in the file that it is said to be in."""
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    cited = re.findall(r"`(test_\w+\.py)`:((?: `\w+`,?)+)", page)
+    assert cited
+    sources = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    for file, names in cited:
+        for name in re.findall(r"`(\w+)`", names):
+            assert f"\ndef {name}(" in sources[file], (file, name)
+    n_named = len(re.findall(r"`test_\w+`", page))
+    assert n_named == sum(names.count("`") // 2 for _, names in cited)
+
+
 def test_by_hand_needs_no_torch() -> None:
     """Whoever brings labels of its own does not install what we train with."""
     code = "import sys, hand.__main__; sys.exit('torch' in sys.modules)"

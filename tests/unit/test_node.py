@@ -71,7 +71,10 @@ def test_a_missing_key_file_is_an_error(tmp_path: Path) -> None:
 
 @contextmanager
 def server(answers: list[bytes | None], status: int = 200) -> Iterator[tuple[str, list[bytes]]]:
-    """An HTTP server that gives these answers, then repeats the last; None hangs up instead."""
+    """An HTTP server that gives these answers, then repeats the last; None hangs up instead.
+
+    Where an answer has the id 0, it gets that of the request.
+    """
     requests: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -81,6 +84,8 @@ def server(answers: list[bytes | None], status: int = 200) -> Iterator[tuple[str
             if body is None:
                 self.close_connection = True
                 return
+            asked = json.dumps(json.loads(requests[-1])["id"]).encode()
+            body = body.replace(b'"id": 0', b'"id": ' + asked)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -145,6 +150,15 @@ def test_what_is_no_node_is_named(answer: bytes) -> None:
     ):
         Chain(url).chain_id()
     assert len(requests) == 1
+
+
+def test_an_answer_to_another_request_is_none() -> None:
+    """What a proxy mixes up is noticed, not believed."""
+    with (
+        server([b'{"jsonrpc": "2.0", "id": 77, "result": "0x1"}']) as (url, _),
+        pytest.raises(ChainUnreachableError, match="another one"),
+    ):
+        Chain(url).chain_id()
 
 
 def test_a_refusal_by_the_node_is_no_transport_error() -> None:
