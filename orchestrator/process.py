@@ -23,8 +23,8 @@ from services import keeper
 from services.chain import Chain, Federation, Receipt
 from services.errors import ChainError, ChainUnreachableError, FedserumError
 from services.keeper import Duty
-from services.node import shown_url
 from services.settings import OrchestratorSettings
+from services.transport import shown_url
 
 LONGEST_PAUSE_S = 10.0  # between two attempts at something that failed
 STOP_S = 0.2  # how long a stop waits for the threads

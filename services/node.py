@@ -1,27 +1,21 @@
-"""One node of the chain: transport, what it says about the chain, and sending through it.
+"""One node of the chain: what it says about the chain, and sending through it.
 
-With ``transactions.py`` the only file that imports web3. Synchronous. Transport errors are retried
-in ``_Transport`` and nowhere else.
+With ``transport.py`` below it and ``transactions.py`` beside it the only file that imports web3.
+Synchronous.
 """
 
-import json
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import stamina
-import stamina.instrumentation
-import structlog
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber, HexStr
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import (
     BadFunctionCallOutput,
     BadResponseFormat,
@@ -30,12 +24,11 @@ from web3.exceptions import (
     TransactionNotFound,
     Web3RPCError,
 )
-from web3.types import LogReceipt, Nonce, RPCEndpoint, RPCResponse, TxReceipt
+from web3.types import LogReceipt, Nonce, TxReceipt
 from web3.utils import get_create_address
 
 from services import public_keys, transactions
 from services.accounts import checked_address, known_addresses
-from services.bounded_http import AnswerTooLargeError, NoAnswerError, post
 from services.errors import (
     ChainError,
     ChainUnreachableError,
@@ -45,15 +38,12 @@ from services.errors import (
     WrongChainError,
 )
 from services.interface import Event, decode_logs, decode_revert, function_name
+from services.transport import Transport, shown_url
 from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
 BLOCK_BITS = 48  # no chain has more blocks
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
-
-
-log = structlog.get_logger()
-stamina.instrumentation.set_on_retry_hooks([])  # they would log the URL: see `_Transport`
 
 
 @dataclass(frozen=True)
@@ -85,67 +75,6 @@ class Call:
 
     to: str | None
     data: bytes
-
-
-class _Transport(HTTPProvider):
-    """HTTP transport with the project's only retries: bounded, and for transport errors alone."""
-
-    def __init__(self, rpc_url: str, timeout_s: float) -> None:
-        self.place = shown_url(rpc_url)
-        self._timeout_s = timeout_s
-        super().__init__(rpc_url, exception_retry_configuration=None)
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        request = self.encode_rpc_request(method, params)
-        try:
-            for attempt in stamina.retry_context(
-                on=self._may_pass, attempts=5, timeout=30, wait_max=2, wait_jitter=0.2
-            ):
-                with attempt:
-                    raw = post(
-                        str(self.endpoint_uri),
-                        request,
-                        self.get_request_headers(),
-                        self._timeout_s,
-                    )
-            answer = self.decode_rpc_response(raw)
-        except NoAnswerError as error:
-            raise ChainUnreachableError(
-                f"no chain node answers at {self.place} ({error}); start one, or set "
-                "FEDSERUM_RPC_URL"
-            ) from error
-        except AnswerTooLargeError as error:
-            raise ChainError(
-                f"the answer of {self.place} to {method} is too large: {error}; ask for less"
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise self._no_node("its answer is not JSON") from error
-        if not isinstance(answer, dict):
-            raise self._no_node("its answer is no object")
-        asked = json.loads(request)["id"]
-        if answer.get("id") not in (asked, str(asked), None):  # None: a request it could not read
-            raise self._no_node(f"it answers request {asked} with the answer to another one")
-        return answer
-
-    def _may_pass(self, error: Exception) -> bool:
-        if not isinstance(error, NoAnswerError) or not error.may_pass:
-            return False
-        log.warning("node_did_not_answer", node=self.place, why=str(error))
-        return True
-
-    def _no_node(self, why: str) -> ChainUnreachableError:
-        return ChainUnreachableError(
-            f"what answers at {self.place} is no chain node ({why}); set FEDSERUM_RPC_URL"
-        )
-
-
-def shown_url(rpc_url: str) -> str:
-    """A node's URL without what may be a password or an access key: user, path and query."""
-    parts = urlsplit(rpc_url)
-    if parts.netloc:
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    rest = rpc_url.rpartition("@")[2]
-    return rest if "//" in rest else re.split("[/?]", rest)[0]
 
 
 @contextmanager
@@ -209,7 +138,7 @@ class Chain:
         self.poll_s = poll_s
         # Web3's own middleware would ask for the chain id before every call and refuse the blocks
         # of proof-of-authority chains.
-        self.w3 = Web3(_Transport(rpc_url, timeout_s), middleware=[])
+        self.w3 = Web3(Transport(rpc_url, timeout_s), middleware=[])
         self._sending = threading.Lock()
 
     def chain_id(self) -> int:

@@ -7,8 +7,8 @@ from eth_account.signers.local import LocalAccount
 
 from services.chain import Chain, Federation, verify_chain, verify_contract
 from services.errors import ContractMissingError, SettingsError
-from services.node import shown_url
 from services.settings import PREFIX, ParticipantSettings
+from services.transport import shown_url
 
 
 def connect(

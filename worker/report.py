@@ -10,7 +10,7 @@ import structlog
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
-from services.node import shown_url
+from services.transport import shown_url
 from services.wire import report_message
 
 if TYPE_CHECKING:

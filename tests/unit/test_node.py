@@ -1,7 +1,6 @@
 """What the chain client makes of keys and of nodes that misbehave, without a chain."""
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,20 +21,6 @@ from services.errors import (
 )
 
 WORKER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
-
-
-def test_only_two_files_import_web3() -> None:
-    """Every other file asks ``services.chain``."""
-    root = Path(__file__).parents[2]
-    files = [root / "fedserum.py"]
-    for package in ("services", "worker", "orchestrator", "demo", "audit"):
-        files += (root / package).rglob("*.py")
-    importing = {
-        str(file.relative_to(root))
-        for file in files
-        if re.search(r"^\s*(import|from) web3\b", file.read_text(), re.MULTILINE)
-    }
-    assert importing == {"services/node.py", "services/transactions.py"}
 
 
 # --- keys
