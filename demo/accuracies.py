@@ -52,7 +52,8 @@ def collect_accuracies(answers: Sequence[dict[str, Any]], names: dict[str, str])
 def accuracy_table(accuracies: dict[str, Any]) -> Table:
     """A row per worker and one for their mean, a column per round; of `collect_accuracies`."""
     rounds = accuracies["rounds"][-SHOWN_ROUNDS:]
-    table = Table(title="Accuracy after each round")
+    # Five rounds fit the 80 columns of a terminal, names and all.
+    table = Table(title="Accuracy after each round", padding=0)
     for heading in ("worker", "trained", *(f"round {each['round']}" for each in rounds), "gain"):
         table.add_column(heading, justify="left" if heading == "worker" else "right")
     for name, figures in accuracies["workers"].items():

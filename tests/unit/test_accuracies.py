@@ -29,9 +29,9 @@ TWO_ROUNDS = [
 ]
 
 
-def lines(collected: dict[str, Any]) -> list[list[str]]:
-    """The cells of every line of the table, as a terminal of 120 columns shows it."""
-    console = Console(width=120, no_color=True)
+def lines(collected: dict[str, Any], width: int = 120) -> list[list[str]]:
+    """The cells of every line of the table, as a terminal of so many columns shows it."""
+    console = Console(width=width, no_color=True)
     with console.capture() as captured:
         console.print(accuracy_table(collected))
     return [
@@ -51,6 +51,14 @@ def test_the_record_follows_every_worker() -> None:
     assert collected["mean"]["after"] == pytest.approx([0.6, 0.7])
     assert collected["worst_gain"] == pytest.approx(-0.05)
     assert [each["round"] for each in collected["rounds"]] == [1, 2]
+
+
+def test_five_rounds_fit_an_ordinary_terminal() -> None:
+    """Eighty columns show every name and figure whole."""
+    rounds = [answer(n, {"0xa": (0.5, 0.75), "0xb": (0.5, 0.75)}) for n in range(1, 6)]
+    shown = lines(collect_accuracies(rounds, NAMES), 80)
+    assert ["worker-1", "50.00%", *["75.00%"] * 5, "+25.00"] in shown
+    assert ["global labels", "", *["80.00%"] * 5, ""] in shown
 
 
 def test_the_table_has_a_row_per_worker_and_a_column_per_round() -> None:
