@@ -4,18 +4,17 @@ It runs this release's contract on a machine of its own, so it needs no node.
 """
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from cost.chunks import cheapest
 from cost.play import Transaction, machine_without_kernels, make_task, play, put_kernels
 from services import assignment
+from services.arguments import within
 from services.task import Task
 
 FUNCTIONS = ("deploy", "register", "commit", "reveal", "aggregate", "settle")
-Number = TypeVar("Number", int, float)
 ROW = "{:<10}{:>7}{:>16}{:>14}{:>14}{:>12}"
 
 
@@ -164,16 +163,16 @@ def _parser() -> ArgumentParser:
         description="Tell what a federation costs on chain, by running the contract's own code.",
         epilog="Exactly N workers register, and all of them reveal in every round.",
     )
-    number = _within(int, 1, 2**32 - 1)
+    number = within(int, 1, 2**32 - 1)
     parser.add_argument("--samples", type=number, required=True, metavar="M", help="per round")
-    parser.add_argument("--workers", type=_within(int, 1, 65_535), required=True, metavar="N")
-    parser.add_argument("--classes", type=_within(int, 2, 1023), required=True, metavar="C")
+    parser.add_argument("--workers", type=within(int, 1, 65_535), required=True, metavar="N")
+    parser.add_argument("--classes", type=within(int, 2, 1023), required=True, metavar="C")
     parser.add_argument(
-        "--gas-price", type=_within(float, 0, 1e9), required=True, metavar="GWEI", help="per gas"
+        "--gas-price", type=within(float, 0, 1e9), required=True, metavar="GWEI", help="per gas"
     )
     parser.add_argument(
         "--committee",
-        type=_within(int, 0, 65_535),
+        type=within(int, 0, 65_535),
         default=0,
         metavar="K",
         help="workers per chunk; 0, the default: everyone labels everything",
@@ -183,7 +182,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--abstention",
-        type=_within(float, 0, 1),
+        type=within(float, 0, 1),
         default=0.0,
         metavar="F",
         help="share of samples that a worker does not label (0)",
@@ -196,27 +195,12 @@ def _parser() -> ArgumentParser:
         help="0: scored against everyone else; 1, the default: the other league",
     )
     parser.add_argument(
-        "--rounds", type=_within(int, 1, 65_535), default=1, metavar="R", help="how many (1)"
+        "--rounds", type=within(int, 1, 65_535), default=1, metavar="R", help="how many (1)"
     )
     parser.add_argument(
-        "--ether-price", type=_within(float, 0, 1e12), metavar="X", help="money per ether"
+        "--ether-price", type=within(float, 0, 1e12), metavar="X", help="money per ether"
     )
     return parser
-
-
-def _within(kind: type[Number], least: float, most: float) -> Callable[[str], Number]:
-    """A number between two."""
-
-    def parse(text: str) -> Number:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(-1)
-        if not least <= value <= most:
-            raise ArgumentTypeError(f"expected a number from {least:g} to {most:g}, found {text!r}")
-        return value
-
-    return parse
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Who has the key brings it to everyone who registered (protocol section 11). The 
 nothing and believes everybody; what an envelope is worth shows only to whom it is for.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -39,9 +40,14 @@ def read_envelopes(federation: Federation, contract: str, recipient: str) -> lis
 
 
 def deliver(
-    federation: Federation, contract: str, account: LocalAccount, key: bytes, is_relay: bool = False
+    federation: Federation,
+    contract: str,
+    account: LocalAccount,
+    key: bytes,
+    workers: Sequence[str] | None = None,
+    trusts_others: bool = False,
 ) -> int:
-    """Post the key to every worker of the round that lacks an envelope; returns to how many.
+    """Post the key to workers that lack an envelope; returns to how many.
 
     Not in Registration: who is in a round cannot leave before it, so its deposit is at stake.
 
@@ -50,7 +56,8 @@ def deliver(
         contract: address of the envelopes, from the description.
         account: who pays.
         key: of the order.
-        is_relay: leave out who got an envelope from anybody, and not only who got one from us.
+        workers: who may get one; None: everyone of the round.
+        trusts_others: leave out who got an envelope from anybody, and not only who got one from us.
 
     Raises:
         ChainError: a transaction does not go through.
@@ -60,23 +67,24 @@ def deliver(
     served = {
         recipient
         for recipient, sender, _ in _posted(federation, contract, None)
-        if is_relay or sender == account.address
+        if trusts_others or sender == account.address
     }
     served.add(account.address)
-    poor = [worker for worker in federation.roster() if worker not in served]
+    may_get = federation.roster() if workers is None else workers
+    poor = [worker for worker in may_get if worker not in served]
     sealed = _sealed(federation, poor, key) if poor else {}
     if sealed and contract == envelopes().address:
         put_shared(federation.chain, account, envelopes())
-    workers = list(sealed)
-    for start in range(0, len(workers), MOST_AT_ONCE):
-        some = workers[start : start + MOST_AT_ONCE]
+    recipients = list(sealed)
+    for start in range(0, len(recipients), MOST_AT_ONCE):
+        some = recipients[start : start + MOST_AT_ONCE]
         data = encode(
             ["address", "address[]", "bytes[]"],
             [federation.address, some, [sealed[worker] for worker in some]],
         )
         receipt = federation.chain.send(account, contract, POST + data)
         log.info("envelopes_posted", workers=len(some), tx=receipt.transaction_hash)
-    return len(workers)
+    return len(recipients)
 
 
 def _sealed(federation: Federation, workers: list[str], key: bytes) -> dict[str, bytes]:

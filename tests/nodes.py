@@ -35,30 +35,26 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@contextmanager
-def refusing(url: str, refusal: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[str]:
-    """URL of a node that passes calls on to another, but for those that it has an error for.
+Say = Callable[[dict[str, Any]], bytes | None]  # the answer to a request; None: the real node's
 
-    Args:
-        url: the other node's.
-        refusal: the JSON-RPC error for a request; None passes it on.
-    """
+
+@contextmanager
+def lying(say: Say, url: str | None = None) -> Iterator[str]:
+    """A node that says what ``say`` makes of a request; None: what the node at ``url`` says."""
+
+    client = httpx.Client(timeout=30)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            request = json.loads(body)
-            error = refusal(request)
-            if error is None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            body = say(json.loads(content))
+            if body is None:
                 kind = {"Content-Type": "application/json"}
-                answer = httpx.post(url, content=body, headers=kind).content
-            else:
-                found = {"jsonrpc": "2.0", "id": request["id"], "error": error}
-                answer = json.dumps(found).encode()
+                body = client.post(str(url), content=content, headers=kind).content
             self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
@@ -70,6 +66,28 @@ def refusing(url: str, refusal: Callable[[dict[str, Any]], dict[str, Any] | None
     finally:
         server.shutdown()
         server.server_close()
+
+
+def answer(request: dict[str, Any], **content: Any) -> bytes:
+    """A JSON-RPC answer."""
+    return json.dumps({"jsonrpc": "2.0", "id": request["id"]} | content).encode()
+
+
+@contextmanager
+def refusing(url: str, refusal: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[str]:
+    """URL of a node that passes calls on to another, but for those that it has an error for.
+
+    Args:
+        url: the other node's.
+        refusal: the JSON-RPC error for a request; None passes it on.
+    """
+
+    def say(request: dict[str, Any]) -> bytes | None:
+        error = refusal(request)
+        return None if error is None else answer(request, error=error)
+
+    with lying(say, url) as place:
+        yield place
 
 
 @dataclass(frozen=True)

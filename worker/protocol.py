@@ -54,7 +54,7 @@ class Worker:
     _patient_until: float = field(default=0.0, init=False)
     _next_look: float = field(default=0.0, init=False)
     _order_awaited: int = field(default=0, init=False)
-    _hands_on_at: float = field(default=float("inf"), init=False)
+    _hands_on_at: dict[int, list[float]] = field(default_factory=dict, init=False)  # by round
 
     def take_part(self) -> None:
         """Play every round until the federation is closed, then withdraw.
@@ -82,7 +82,7 @@ class Worker:
                 break
             if phase is Phase.COMMIT:
                 self._commit(round_number)
-                self._hand_on_order()
+                self._hand_on_order(round_number)
             self._keep()
             time.sleep(self.settings.poll_s)
         self._withdraw()
@@ -133,7 +133,6 @@ class Worker:
             log.warning("commit_not_sent", round=round_number, why=str(error))
             return
         log.info("labels_committed", round=round_number, tx=receipt.transaction_hash)
-        self._hands_on_at = time.monotonic() + self._grace_s()
 
     def _await_order(self, round_number: int) -> None:
         """Say once in a round that nothing can be labelled yet."""
@@ -215,13 +214,22 @@ class Worker:
         """Workers are patient for different times, so that one of them is first."""
         return self.settings.keeper_grace_s * random.uniform(1.0, 1.5)
 
-    def _hand_on_order(self) -> None:
-        """Bring the key of a sealed order to who has none, if nobody has for the grace time."""
-        if time.monotonic() < self._hands_on_at:
+    def _hand_on_order(self, round_number: int) -> None:
+        """Bring the key of a sealed order to who may lack it, if nobody has for the grace time."""
+        if self.order.sealed is None:
             return
-        self._hands_on_at = float("inf")
+        now = time.monotonic()
+        if round_number not in self._hands_on_at:
+            # The second time half-way to the deadline, whatever others have posted by then.
+            left_s = self.federation.deadline() - self.federation.chain.now()
+            early = now + self._grace_s()
+            self._hands_on_at[round_number] = [early, max(early, now + left_s / 2)]
+        times = self._hands_on_at[round_number]
+        if not times or now < times[0]:
+            return
+        times.pop(0)
         try:
-            self.order.hand_on()
+            self.order.hand_on(round_number, is_late=not times)
         except NOT_OURS as error:
             log.warning("order_key_not_handed_on", why=str(error))
 

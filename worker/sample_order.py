@@ -4,15 +4,17 @@ A sealed order's key comes in an envelope (protocol section 11), is kept in the 
 on to whoever has none if nobody else does that.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from services.datasets import round_window
 from services.envelopes import deliver, read_envelopes
+from services.errors import SettingsError
 from services.membership import SealedOrder
 from services.samples import IndexArray
-from services.sealed_order import read_order_key, sample_order, unseal
+from services.sealed_order import key_hash, read_order_key, sample_order, unseal
 from worker.journal import write_whole
 from worker.steps import Steps
 
@@ -49,8 +51,13 @@ class SampleOrder:
             self._order = sample_order(key, self.n_public)
         return self._order[window]
 
-    def hand_on(self) -> int:
-        """Bring the key to whoever of the round has no envelope at all; returns to how many.
+    def hand_on(self, round_number: int, is_late: bool) -> int:
+        """Bring the key to whoever of the round may lack it; returns to how many.
+
+        Args:
+            round_number: the round, in Commit.
+            is_late: not only to who has no envelope at all, but to everyone who has not committed:
+                what anybody else posted may be rubbish.
 
         Raises:
             ChainError: a transaction does not go through.
@@ -59,13 +66,21 @@ class SampleOrder:
         if self.sealed is None or key is None:
             return 0
         account, federation = self.steps.account, self.steps.federation
-        return deliver(federation, self.sealed.envelopes, account, key, is_relay=True)
+        waiting = [
+            worker
+            for worker in federation.roster()
+            if not any(federation.commitment_of(round_number, worker))
+        ]
+        trusts_others = not is_late
+        return deliver(federation, self.sealed.envelopes, account, key, waiting, trusts_others)
 
     def _key(self, sealed: SealedOrder) -> bytes | None:
         """From the journal, or else from an envelope; None if there is none."""
         file = self.steps.journal.order_key_file
-        if file.exists():
-            return read_order_key(file)
+        with suppress(SettingsError):  # not there, or damaged: the chain has it
+            kept = read_order_key(file)
+            if key_hash(kept) == sealed.key_hash:
+                return kept
         account, federation = self.steps.account, self.steps.federation
         if federation.round() == 0:
             return None

@@ -5,10 +5,10 @@ would (docs/simulate.md).
 """
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import numpy as np
 
@@ -25,11 +25,11 @@ from experiments.simulate.outlook import (
     lazy_by_prior,
     lazy_uniform,
 )
+from services.arguments import within
 from services.errors import SettingsError
 
 ROW = "{:<26}{:>8}{:>10}{:>19}{:>19}{:>17}"
 COLUMNS = ("", "workers", "labelled", "score per sample", "gain in deposits", "honest gain")
-Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -208,40 +208,25 @@ def _parser() -> ArgumentParser:
             help=text if not default else f"{text} ({default:g})",
         )
 
-    add("classes", _within(int, 2, 1023), "C", "number of classes")
-    add("workers", _within(int, 3, 768), "N", "everybody")
-    add("accuracy", _within(float, 0, 1), "A", "share of honest labels that are right")
-    add("beta", _within(float, 0, 18), "β", "penalty of every label")
-    add("reward_scale", _within(float, 1e-6, 1), "λ", "share of the deposit that is at stake")
-    add("samples", _within(int, 1, 1_000_000), "M", "public samples per round")
-    add("peering", _within(int, 0, 1), "P", "0: scored against all, 1: the other league")
+    add("classes", within(int, 2, 1023), "C", "number of classes")
+    add("workers", within(int, 3, 768), "N", "everybody")
+    add("accuracy", within(float, 0, 1), "A", "share of honest labels that are right")
+    add("beta", within(float, 0, 18), "β", "penalty of every label")
+    add("reward_scale", within(float, 1e-6, 1), "λ", "share of the deposit that is at stake")
+    add("samples", within(int, 1, 1_000_000), "M", "public samples per round")
+    add("peering", within(int, 0, 1), "P", "0: scored against all, 1: the other league")
     add("prior", _shares, "S[,S…]", "share of the first class, or of each; all alike by default")
-    add("confusion", _within(float, 1e-3, 1e6), "K", "errors by Dir(K), not evenly")
-    add("lazy", _within(int, 1, 767), "L", "workers who do not look")
-    add("colluding", _within(int, 1, 767), "K", "workers who collude")
-    add("abstain_below", _within(float, 0, 1), "T", "certainty below which one labels nothing")
-    add("runs", _within(int, 1, 10_000), "R", "rounds to play")
-    add("seed", _within(int, 0, 2**32 - 1), "S", "of the draws")
+    add("confusion", within(float, 1e-3, 1e6), "K", "errors by Dir(K), not evenly")
+    add("lazy", within(int, 1, 767), "L", "workers who do not look")
+    add("colluding", within(int, 1, 767), "K", "workers who collude")
+    add("abstain_below", within(float, 0, 1), "T", "certainty below which one labels nothing")
+    add("runs", within(int, 1, 10_000), "R", "rounds to play")
+    add("seed", within(int, 0, 2**32 - 1), "S", "of the draws")
     return parser
 
 
 def _shares(text: str) -> tuple[float, ...]:
-    return tuple(_within(float, 0, 1)(each) for each in text.split(","))
-
-
-def _within(kind: type[Number], least: float, most: float) -> Callable[[str], Number]:
-    """A number between two."""
-
-    def parse(text: str) -> Number:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(-1)
-        if not least <= value <= most:
-            raise ArgumentTypeError(f"expected a number from {least:g} to {most:g}, found {text!r}")
-        return value
-
-    return parse
+    return tuple(within(float, 0, 1)(each) for each in text.split(","))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """A node that answers anything: every question to it ends with ``ChainError``, and in time."""
 
 import inspect
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 from conftest import Deployed
 from eth_account import Account
-from nodes import Node
+from nodes import Node, answer, lying
 
 from services import envelopes, keeper
 from services.chain import Chain, Federation, verify_contract
@@ -30,7 +27,6 @@ TRANSFER = {
     "chainId": 31337,
 }
 HASH = "0x" + "11" * 32
-Say = Callable[[dict[str, Any]], bytes | None]
 
 RESULTS = [
     *(None, True, 5, -1, 1.5, 2**70, 2**300, float("nan"), "", "text", "0x", "0x1", "0x7a69"),
@@ -57,41 +53,6 @@ BODIES = [
     b'{"jsonrpc": "2.0", "id": 0, "result": "0x1", "error": {"code": 1, "message": "x"}}',
     b'{"jsonrpc": "2.0", "id": 0, "result": ' + b"9" * 5_000 + b"}",
 ]
-
-
-@contextmanager
-def lying(say: Say, url: str | None = None) -> Iterator[str]:
-    """A node that says what ``say`` makes of a request; None: what the node at ``url`` says."""
-
-    client = httpx.Client(timeout=30)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            body = say(json.loads(content))
-            if body is None:
-                kind = {"Content-Type": "application/json"}
-                body = client.post(str(url), content=content, headers=kind).content
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def answer(request: dict[str, Any], **content: Any) -> bytes:
-    """A JSON-RPC answer."""
-    return json.dumps({"jsonrpc": "2.0", "id": request["id"]} | content).encode()
 
 
 def questions(url: str, contract: str, account: Any) -> dict[str, Callable[[], Any]]:

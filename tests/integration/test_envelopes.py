@@ -19,11 +19,18 @@ from services import wire
 from services.chain import Federation
 from services.datasets import load_idx
 from services.envelopes import POST, deliver, read_envelopes
-from services.errors import ChainError, RoundError, SettingsError
+from services.errors import (
+    ChainError,
+    InsufficientFundsError,
+    MembershipError,
+    RoundError,
+    SettingsError,
+)
 from services.interface import envelopes
 from services.kernels import put_shared
-from services.membership import membership_proof
+from services.membership import SealedOrder, membership_proof
 from services.sealed_order import key_hash, new_order_key, sample_order, seal, unseal
+from worker.sample_order import SampleOrder
 
 KEY = bytes(range(32))
 PLACE = envelopes().address
@@ -154,6 +161,37 @@ def test_a_worker_hands_the_key_on_to_who_has_none(
     second.wait_for("order_key_received")
 
 
+def test_rubbish_from_others_keeps_nobody_out(build: Callable[..., Party], tmp_path: Path) -> None:
+    """An envelope is no proof of a key: half-way to the deadline a worker hands its own on."""
+    party = build(described=SEALED, commit_seconds=30)
+    first = party.worker(0, model=files_of(party, tmp_path / "0"), keeper_grace_s=1)
+    second = party.worker(1, model=files_of(party, tmp_path / "1"))
+    first.start()
+    second.start()
+    party.register()
+    second.wait_for("order_key_awaited")
+    post(party.stage, party.address(1), b"rubbish")
+    post(party.stage, party.address(0), seal(KEY, _public_key(party.stage, 0)))
+    party.await_commit(0)
+    party.await_commit(1)
+    [early, late] = [event["workers"] for event in first.events("envelopes_posted")]
+    assert (early, late) == (2, 1)
+
+
+def test_a_damaged_key_is_read_from_the_chain_again(stage: Deployed, tmp_path: Path) -> None:
+    """Whatever became of the file: the envelope is still there."""
+    bring(stage)
+    steps = steps_of(stage, tmp_path)
+    expected = sample_order(KEY, N_PUBLIC)[:600].tolist()
+    for content in ("", "no key", KEY[::-1].hex(), KEY.hex()):
+        steps.journal.order_key_file.write_text(content)
+        order = SampleOrder(steps, SealedOrder.model_validate(SEALED["sealed_order"]), N_PUBLIC)
+        window = order.window(1)
+        assert window is not None
+        assert window.tolist() == expected
+        assert steps.journal.order_key_file.read_text() == KEY.hex()
+
+
 def test_by_hand_the_key_is_needed_for_predictions_of_the_whole_set(
     stage: Deployed, tmp_path: Path
 ) -> None:
@@ -194,8 +232,14 @@ def test_by_hand_an_open_order_is_told_as_well(
         verbs.samples(steps, 1, 599, None, file)
 
 
-def test_the_courier_has_the_pinned_key_or_says_so(stage: Deployed, tmp_path: Path) -> None:
-    """Without a key, or a sealed order, it has nothing to do."""
+def test_the_courier_has_the_pinned_key_or_says_so(
+    stage: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key it has nothing to do; what fails is tried again and stops nobody."""
+
+    def refuse(*_: object) -> int:
+        raise InsufficientFundsError("cannot pay")
+
     account, file = account_of(stage.deployer), tmp_path / "order.key"
     Courier(stage.deployer, account, None).deliver()
     assert read_envelopes(stage.deployer, PLACE, stage.members[0]) == []
@@ -206,10 +250,26 @@ def test_the_courier_has_the_pinned_key_or_says_so(stage: Deployed, tmp_path: Pa
         Courier(stage.deployer, account, tmp_path / "none.key")
     file.write_text(KEY.hex())
     courier = Courier(stage.deployer, account, file)
+    with monkeypatch.context() as broken:
+        broken.setattr("orchestrator.courier.PAUSE_S", 0.0)
+        broken.setattr("orchestrator.courier.deliver", refuse)
+        courier.deliver()
     courier.deliver()
     assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
     courier.deliver()
     assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
+
+
+def test_without_a_key_a_lost_description_stops_nobody(
+    federation: Callable[..., Deployed], tmp_path: Path
+) -> None:
+    """The page may be gone long after the deployment; with a key there it is needed."""
+    stage = federation(uri="http://127.0.0.1:9/gone.json")
+    account, file = account_of(stage.deployer), tmp_path / "order.key"
+    Courier(stage.deployer, account, file).deliver()
+    file.write_text(KEY.hex())
+    with pytest.raises(MembershipError, match="cannot read the task description"):
+        Courier(stage.deployer, account, file)
 
 
 def _public_key(stage: Deployed, index: int) -> bytes:
