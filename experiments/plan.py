@@ -25,7 +25,8 @@ class Plan:
         private_sizes_at: |X^pub| while |X^priv| is varied.
         public_sizes: |X^pub| of Figure 4.
         stopping: epochs of each worker of Figure 5.
-        data_sizes: private samples of each worker of Figure 5.
+        stopping_samples: of all workers together there, so few that every epoch still teaches.
+        data_sizes: private samples of each worker of Figure 5: evenly spaced logarithms.
         penalties: β in Figures 5 and 6.
         few_penalties: β in Figures 7 and 8.
         thresholds: of certainty, in Figure 6.
@@ -45,7 +46,8 @@ class Plan:
     private_sizes_at: int = 10_000
     public_sizes: tuple[int, ...] = (1_000, 4_000, 10_000, 40_000)
     stopping: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-    data_sizes: tuple[int, ...] = (100, 200, 400, 700, 1_000, 1_500, 2_000, 2_500, 3_200, 4_000)
+    stopping_samples: int = 5_000
+    data_sizes: tuple[int, ...] = (40, 70, 120, 200, 330, 550, 920, 1_500, 2_500, 4_000)
     penalties: tuple[float, ...] = (0.0, 1.0, 3.0, 5.0, 7.0)
     few_penalties: tuple[float, ...] = (0.0, 1.0, 5.0)
     thresholds: tuple[float, ...] = (
@@ -90,6 +92,7 @@ def fast(private: str, preprocessing: str) -> Plan:
         private_sizes=(1_000, 2_000),
         private_sizes_at=500,
         public_sizes=(250, 1_000),
+        stopping_samples=1_000,
         data_sizes=(20, 40, 60, 80, 100, 120, 140, 160, 180, 200),
         penalties=(0.0, 1.0, 5.0),
         thresholds=(0.0, 0.4, 0.6, 0.8, 0.9),
