@@ -5,18 +5,20 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import docker
 import httpx
+import pytest
+from docker.errors import APIError, DockerException
 from docker.models.containers import Container
 from nodes import ROOT, free_port
 
-N_WORKERS = 10
-SAMPLES = 1024
+from services.errors import ChainError
+
 T = TypeVar("T")
 
 
@@ -24,18 +26,23 @@ def wait_for(what: str, look: Callable[[], T | None], timeout_s: float) -> T:
     """Look again until there is something to see."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
-        with suppress(httpx.HTTPError):
+        with suppress(httpx.HTTPError, ChainError):
             if found := look():
                 return found
-        time.sleep(0.3)
+        time.sleep(0.2)
     raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
 
 
 @dataclass
 class Stack:
-    """One Compose project with ports and a name of its own."""
+    """One Compose project with ports and a name of its own.
+
+    Attributes:
+        settings: what its environment has besides the ports, as `FEDSERUM_<name>`.
+    """
 
     engine: docker.DockerClient
+    settings: dict[str, object]
     project: str = field(default_factory=lambda: f"fedserum-test-{secrets.token_hex(4)}")
     port: int = field(default_factory=free_port)
     chain_port: int = field(default_factory=free_port)
@@ -62,22 +69,12 @@ class Stack:
         return answer["result"]
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run `docker compose` with small sizes; returns what it printed."""
-        settings = {
-            "FEDSERUM_PORT": self.port,
-            "FEDSERUM_CHAIN_PORT": self.chain_port,
-            "FEDSERUM_WORKERS": N_WORKERS,
-            "FEDSERUM_SAMPLES": SAMPLES,
-            "FEDSERUM_PRIVATE_SAMPLES": 4000,
-            "FEDSERUM_EPOCHS": 8,
-            "FEDSERUM_DISTILL_EPOCHS": 4,
-            "FEDSERUM_BATCH_SIZE": 32,
-            "FEDSERUM_SEALED_ORDER": 1,
-        }
+        """Run `docker compose`; returns what it printed."""
+        settings = self.settings | {"PORT": self.port, "CHAIN_PORT": self.chain_port}
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
-            env=os.environ | {name: str(value) for name, value in settings.items()},
+            env=os.environ | {f"FEDSERUM_{name}": str(each) for name, each in settings.items()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -99,3 +96,47 @@ def logged(container: Container) -> list[dict[str, Any]]:
     """The events in a container's log, oldest first."""
     lines = container.logs().decode().splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def find_engine() -> docker.DockerClient:
+    """The Docker engine; without one the tests are skipped, or fail where one is required."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException as error:
+        reason = f"no Docker engine answers ({error}); start one, or set DOCKER_HOST"
+        if os.environ.get("FEDSERUM_REQUIRE_DOCKER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return client
+
+
+@contextmanager
+def removed_afterwards(stack: Stack, session: pytest.Session) -> Iterator[None]:
+    """Build the images; afterwards remove the project, and print its logs if a test failed."""
+    n_failed = session.testsfailed
+    is_well = False
+    try:
+        stack.compose("build")
+        yield
+        is_well = session.testsfailed == n_failed
+    finally:
+        if not is_well:
+            print(stack.compose("ps", "--all", check=False))  # noqa: T201
+            print(stack.compose("logs", "--tail", "40", check=False))  # noqa: T201
+        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+
+
+def pause(container: Container) -> None:
+    """Freeze it; on a busy machine the engine may not get hold of all threads at once."""
+
+    def is_paused() -> bool:
+        try:
+            container.pause()
+        except APIError as error:
+            if "unable to freeze" not in str(error):
+                raise
+            return False
+        return True
+
+    wait_for(f"the pause of {container.name}", is_paused, 30)

@@ -1,13 +1,10 @@
 """The containers carry a whole round; they are confined, and they come back after a kill."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import docker
 import pytest
-from compose_project import N_WORKERS, SAMPLES, Stack, logged, wait_for
-from docker.errors import APIError, DockerException
+from compose_project import Stack, find_engine, logged, pause, removed_afterwards, wait_for
 from docker.models.containers import Container
 
 from services.chain import Chain, Federation
@@ -17,47 +14,26 @@ from services.task import WAD
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 
-@pytest.fixture(scope="module")
-def engine() -> docker.DockerClient:
-    """The Docker engine; without one the tests are skipped, or fail where one is required."""
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        reason = f"no Docker engine answers ({error}); start one, or set DOCKER_HOST"
-        if os.environ.get("FEDSERUM_REQUIRE_DOCKER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return client
+N_WORKERS = 10
+SAMPLES = 1024
+SETTINGS = {
+    "WORKERS": N_WORKERS,
+    "SAMPLES": SAMPLES,
+    "PRIVATE_SAMPLES": 4000,
+    "EPOCHS": 8,
+    "DISTILL_EPOCHS": 4,
+    "BATCH_SIZE": 32,
+    "SEALED_ORDER": 1,
+}
 
 
 @pytest.fixture(scope="module")
-def stack(engine: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Stack]:
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Ten workers, just started; their logs are printed if a test fails."""
-    stack = Stack(engine)
-    n_failed = request.session.testsfailed
-    is_up = False
-    try:
-        stack.compose("build")
+    stack = Stack(find_engine(), SETTINGS)
+    with removed_afterwards(stack, request.session):
         stack.compose("up", "--detach", "--scale", f"worker={N_WORKERS}")
-        is_up = True
         yield stack
-    finally:
-        if not is_up or request.session.testsfailed > n_failed:
-            print(stack.compose("ps", "--all", check=False))  # noqa: T201
-            print(stack.compose("logs", "--tail", "40", check=False))  # noqa: T201
-        stack.compose("down", "--volumes", "--timeout", "5", check=False)
-
-
-def paused(container: Container) -> bool:
-    """Pause it; on a busy machine the engine may not get hold of all threads at once."""
-    try:
-        container.pause()
-    except APIError as error:
-        if "unable to freeze" not in str(error):
-            raise
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +52,7 @@ def killed(stack: Stack) -> Container:
 
     # Paused before it has trained, so that the round cannot leave Commit.
     straggler = wait_for("a registration", first_with("worker_registered"), 120)
-    wait_for("the pause", lambda: paused(straggler), 30)
+    pause(straggler)
     try:
         workers.remove(straggler)
         victim = wait_for("a commit", first_with("labels_committed"), 300)
