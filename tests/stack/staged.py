@@ -24,7 +24,7 @@ while True:
 
 @dataclass
 class Staged:
-    """One federation in containers, held in Commit by a worker that is paused: the straggler.
+    """One federation in containers; a worker that is paused, the straggler, holds it in Commit.
 
     Attributes:
         stack: its Compose project.
@@ -49,7 +49,7 @@ class Staged:
         self._contract = self.stack.get("/federation")["contract"]
 
     def replace(self, lost: Container) -> Container:
-        """Remove a worker's container, and have Compose make another one."""
+        """Remove a worker's container; Compose makes another one, and starts all workers."""
         lost.remove(force=True)
         self.stack.compose("up", "--detach", "--no-deps", "--no-recreate", "worker")
         (new,) = [each for each in self.stack.containers("worker") if each not in self.workers]
@@ -83,11 +83,19 @@ class Staged:
         federation = self.federation
         assert (federation.round(), federation.phase()) == (round_number, Phase.COMMIT)
 
-    def release(self, round_number: int) -> None:
-        """Let the straggler commit and reveal, but not commit in the next round."""
+    def await_committed(self, round_number: int, *but: Container) -> None:
+        """Wait until so many as there are others have committed; they are held in Commit there."""
+        n_workers = len(self.workers) - len(but)
+        what = f"{n_workers} commits in round {round_number}"
+        wait_for(what, lambda: len(self.named("Committed", round_number)) == n_workers, 120)
+        self.require_commit(round_number)
+
+    def hold_next(self, round_number: int) -> None:
+        """Pause the straggler when it has revealed, so that it does not commit in the next round.
+
+        The others' reveals, or at least the settlement, are still to come.
+        """
         straggler = self.workers[-1]
-        straggler.unpause()
-        # The others' reveals, or at least the settlement, are still to come.
         await_said(straggler, "labels_revealed", round=round_number)
         pause(straggler)
 
