@@ -163,6 +163,11 @@ def restarts(container: Container) -> int:
     return int(container.attrs["RestartCount"])
 
 
+def has_restarted(container: Container, n_before: int) -> bool:
+    """Whether the engine has started it again since it counted so many."""
+    return restarts(container) > n_before
+
+
 def state(container: Container) -> tuple[str, int]:
     """Its status and the exit code of its last process."""
     container.reload()

@@ -6,12 +6,23 @@ One federation of four plays all of it, a few faults a round, so the tests build
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from compose_project import Stack, find_engine, logged, pause, removed_afterwards, wait_for
 from docker.errors import APIError
 from docker.models.containers import Container
-from staged import WORKER_LIMIT, Staged, await_said, limit, n_said, restarts, starve, state
+from staged import (
+    WORKER_LIMIT,
+    Staged,
+    await_said,
+    has_restarted,
+    limit,
+    n_said,
+    restarts,
+    starve,
+    state,
+)
 
 from audit.__main__ import audit
 from services.chain import Phase
@@ -113,10 +124,11 @@ def test_the_chain_is_cut_off_and_a_worker_is_paused_in_reveal(staged: Staged) -
     ):
         pass
     staged.await_committed(3, straggler)
-    # As when the host goes down: asked to, the orchestrator ends with 0.
-    n_restarts = restarts(orchestrator)
-    orchestrator.exec_run(["sh", "-c", "kill $(cat /proc/1/task/1/children)"])
-    wait_for("its restart", lambda: restarts(orchestrator) > n_restarts, 30)
+    # As when the host goes down: asked to, both end with 0.
+    for container in (orchestrator, staged.chain):
+        n_restarts = restarts(container)
+        container.exec_run(["sh", "-c", "kill $(cat /proc/1/task/1/children)"])
+        wait_for("its restart", partial(has_restarted, container, n_restarts), 30)
     pause(paused)
 
     straggler.unpause()
