@@ -53,6 +53,7 @@ class Disk:
             elif name is not None and self._last and os.path.isdir(path):
                 self._step(self._last, "open folder")
             descriptor = real_open(path, flags, *rest, **options)
+            self._paths.pop(descriptor, None)  # of a file that was closed
             if name is not None:
                 self._paths[descriptor] = self._last if os.path.isdir(path) else name
             return descriptor

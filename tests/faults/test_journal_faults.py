@@ -13,11 +13,10 @@ from test_envelopes import SEALED, bring, files_of
 FILES = ("description.json", "model.pt", "order.key", "round-1.json", "model.pt again")
 
 
-def on_faulty_host(party: Party, index: int, folder: Path, **environment: object) -> Command:
+def on_faulty_host(party: Party, index: int, folder: Path) -> Command:
     """A worker of which the test decides what its host does to it."""
     worker = party.worker(index, model=files_of(party, folder / f"predictions-{index}"), poll_s=0.1)
     worker.program = (faulty_host.__file__,)
-    worker.settings |= environment
     return worker
 
 
@@ -71,10 +70,9 @@ def test_a_full_disk_is_waited_for_and_commits_to_nothing(
     """What could not be opened later is not sent; once there is room it is, and is learnt once."""
     party = build()
     full = tmp_path / "full"
-    worker = on_faulty_host(
-        party, 0, tmp_path, TEST_DISK=tmp_path / "worker-0" / "state", TEST_ERROR=full
-    )
-    worker.start()
+    worker = on_faulty_host(party, 0, tmp_path)
+    disk = {"TEST_DISK": tmp_path / "worker-0" / "state", "TEST_ERROR": full}
+    worker.start(**disk)
     party.await_chain(lambda: party.stage.deployer.balance_of(party.address(0)))
     worker.wait_for("model_trained")
     full.write_text("ENOSPC")
@@ -106,16 +104,15 @@ def test_started_again_on_a_read_only_disk_it_reveals(
     """All that a reveal needs is there; what it learns is written when the disk takes it."""
     party = build()
     read_only = tmp_path / "read-only"
-    worker = on_faulty_host(
-        party, 0, tmp_path, TEST_DISK=tmp_path / "worker-0" / "state", TEST_ERROR=read_only
-    )
-    worker.start()
+    worker = on_faulty_host(party, 0, tmp_path)
+    disk = {"TEST_DISK": tmp_path / "worker-0" / "state", "TEST_ERROR": read_only}
+    worker.start(**disk)
     party.register()
     party.await_commit()
     worker.kill()
     read_only.write_text("EROFS")
     party.commit()
-    worker.start()
+    worker.start(**disk)
     party.await_reveal()
     party.reveal()
     party.keep()
