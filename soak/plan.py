@@ -12,7 +12,7 @@ import numpy as np
 from services.chain import Phase
 
 REGISTRATION = 0  # the round of what happens before the first one
-MEAN_FAULTS = 2.5  # of a round
+MEAN_FAULTS = 3.0  # of a round
 MOST_DEPTH = 5  # blocks that a reorganisation takes back
 GUILTY_SPACING = 20  # one round in so many has a worker who withholds
 LEAST_GUILTY_ROUNDS = 10  # a shorter run has none
@@ -115,7 +115,7 @@ def draw(rounds: int, workers: int, seed: int, mean: float = MEAN_FAULTS) -> lis
         drawn: list[Fault] = []
         if number in withheld:
             drawn.append(Fault(Kind.WORKER_WITHHELD, number, Phase.COMMIT, 0, 0, withheld[number]))
-        for _ in range(rng.poisson(mean)):
+        for _ in range(_number(rng, mean)):
             kind = list(WEIGHTS)[rng.choice(len(WEIGHTS), p=_shares())]
             fault = _fault(rng, kind, number, workers)
             if _fits(fault, drawn, withheld):
@@ -135,6 +135,11 @@ def _withheld(rng: np.random.Generator, rounds: int, workers: int) -> dict[int, 
         int(index * span + rng.integers(2, span)): int(worker)
         for index, worker in enumerate(guilty)
     }
+
+
+def _number(rng: np.random.Generator, mean: float) -> int:
+    """How many faults are drawn for a round: at least one, unless the mean is less."""
+    return 1 + int(rng.poisson(mean - 1)) if mean >= 1 else int(rng.random() < mean)
 
 
 def _shares() -> list[float]:

@@ -56,7 +56,7 @@ class Report:
     not_come: int
     slashes: Slashes
     transactions: Transactions
-    spoiled: Counter[str]
+    spoiled: dict[str, int]
     money: Money
     audit: str
     ends: list[End]
@@ -102,7 +102,7 @@ class Report:
             *(("", f"{number:4} {kind}") for kind, number in kinds.most_common()),
             (
                 "requests",
-                ", ".join(f"{n} {how}" for how, n in self.spoiled.most_common()) or "fair",
+                ", ".join(f"{n} {how}" for how, n in self.spoiled.items()) or "none spoiled",
             ),
             ("slashes", f"{len(self.slashes.right)} right, {len(self.slashes.wrong)} wrong"),
             ("unasked ends", str(len(self.ends))),

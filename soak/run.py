@@ -166,7 +166,7 @@ class Run:
             not_come=self._not_come,
             slashes=accounts.slashes(events, faults.guilty),
             transactions=Transactions(len(faults.proxy.sent), len(mine), len(failed)),
-            spoiled=faults.proxy.spoiled,
+            spoiled=dict(faults.proxy.spoiled.most_common()),
             money=accounts.money(
                 events,
                 balances=sum(federation.balance_of(member) for member in members),
