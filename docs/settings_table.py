@@ -10,6 +10,7 @@ from services.settings import (
     OrchestratorSettings,
     ParticipantSettings,
     ProcessSettings,
+    ServiceSettings,
     WorkerSettings,
 )
 
@@ -26,15 +27,17 @@ def page() -> str:
     """The page as Markdown."""
     inherited = set(ProcessSettings.model_fields)
     taking_part = set(ParticipantSettings.model_fields)
+    running = set(ServiceSettings.model_fields)
     return INTRODUCTION + "".join(
         [
             _section("Every process", ProcessSettings, set()),
             _section(
                 "Taking part, by `fedserum worker` or by hand", ParticipantSettings, inherited
             ),
-            _section("`fedserum worker`", WorkerSettings, taking_part),
+            _section("`fedserum worker` and `fedserum orchestrator`", ServiceSettings, inherited),
+            _section("`fedserum worker`", WorkerSettings, taking_part | running),
             _section("By hand: `fedserum commit`", HandSettings, taking_part),
-            _section("`fedserum orchestrator`", OrchestratorSettings, inherited),
+            _section("`fedserum orchestrator`", OrchestratorSettings, running),
             _section("`fedserum audit`", AuditSettings, inherited),
             _section("`fedserum prepare` and `fedserum demo`", DemoSettings, inherited),
         ]

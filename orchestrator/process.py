@@ -1,7 +1,7 @@
 """The orchestrator's two threads: one reads the chain into the index, one keeps the federation.
 
-The routes only read what these threads leave. A chain that does not answer is waited for; a chain
-or contract that is not the recorded one ends the process.
+The routes only read what these threads leave. A chain that does not answer is waited for, within a
+bound; a chain or contract that is not the recorded one ends the process.
 """
 
 import queue
@@ -23,10 +23,9 @@ from services import keeper
 from services.chain import Chain, Federation, Receipt
 from services.errors import ChainError, ChainUnreachableError, FedserumError
 from services.keeper import Duty
+from services.patience import LONGEST_PAUSE_S, Patience
 from services.settings import OrchestratorSettings
-from services.transport import shown_url
 
-LONGEST_PAUSE_S = 10.0  # between two attempts at something that failed
 STOP_S = 0.2  # how long a stop waits for the threads
 
 log = structlog.get_logger()
@@ -45,7 +44,6 @@ class Orchestrator:
 
     def __init__(self, settings: OrchestratorSettings, account: LocalAccount) -> None:
         self.settings = settings
-        self.unready: str | None = f"starting; no answer from {shown_url(settings.rpc_url)} yet"
         self.failure: FedserumError | None = None
         self.record: Record | None = None
         self.indexer: Indexer | None = None
@@ -59,7 +57,9 @@ class Orchestrator:
             settings.transaction_timeout_s,
             settings.poll_s,
         )
+        self.unready: str | None = f"starting; no answer from {self._chain.place} yet"
         self._stop = threading.Event()
+        self._patience = Patience(settings.patience_s, settings.poll_s, self._stop.wait)
         self._on_failure: Callable[[], None] = lambda: None
         self._pokes: queue.SimpleQueue[Future[Done] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -104,7 +104,6 @@ class Orchestrator:
 
     def _open(self) -> tuple[Record, Indexer, Courier] | None:
         """Deploy or find the federation, however long the chain takes; None if stopped."""
-        pause_s = self.settings.poll_s
         while not self._stop.is_set():
             try:
                 record = open_deployment(
@@ -117,8 +116,7 @@ class Orchestrator:
                 indexer = Indexer(federation, record.block(), self.settings.confirmations)
                 courier = Courier(federation, self._account, self.settings.order_key_file)
             except ChainUnreachableError as error:
-                self._wait_for_chain(error, pause_s)
-                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                self._wait_for_chain(error)
                 continue
             log.info(
                 "federation_found",
@@ -132,22 +130,21 @@ class Orchestrator:
 
     def _follow(self, record: Record, indexer: Indexer) -> None:
         """Keep the index up to date."""
-        pause_s = self.settings.poll_s
         while not self._stop.is_set():
             try:
+                self._chain.choose_node()
                 is_complete = indexer.step()
             except ChainError as error:
                 if not isinstance(error, ChainUnreachableError):
                     self._check_deployment(record)
-                self._wait_for_chain(error, pause_s)
-                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+                self._wait_for_chain(error)
                 continue
-            pause_s = self.settings.poll_s
+            self._patience.rest()
             if is_complete:
                 if self.unready is not None:
                     log.info("orchestrator_ready", block=indexer.head_block)
                 self.unready = None
-                self._stop.wait(pause_s)
+                self._stop.wait(self.settings.poll_s)
 
     def _check_deployment(self, record: Record) -> None:
         """End the process if the chain is not the one any more."""
@@ -156,12 +153,10 @@ class Orchestrator:
         except ChainUnreachableError:
             return
 
-    def _wait_for_chain(self, error: ChainError, pause_s: float) -> None:
-        if self._stop.is_set():
-            return
-        log.warning("chain_unready", cause=str(error), next_attempt_s=pause_s)
-        self.unready = str(error)
-        self._stop.wait(pause_s)
+    def _wait_for_chain(self, error: ChainError) -> None:
+        if not self._stop.is_set():
+            self.unready = str(error)
+            self._patience.wait("chain_unready", error)
 
     def _keep(self, federation: Federation, courier: Courier) -> None:
         poll_s = self.settings.poll_s

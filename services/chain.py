@@ -93,6 +93,10 @@ class Federation:
         if account is not None:
             chain.refuse_known_key(account)
 
+    def at(self, block_number: int) -> "Federation":
+        """The same, as it was after a block."""
+        return Federation(self.chain, self.address, at_block=block_number)
+
     def task(self) -> Task:
         """The task, as deployed."""
         found: Task = self._view("task", read=Task.from_abi)

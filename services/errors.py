@@ -37,6 +37,10 @@ class RoundError(FedserumError):
     """A round cannot be carried on: missed deadline, exclusion, closed federation."""
 
 
+class OutOfPatienceError(FedserumError):
+    """What may pass has not passed within ``FEDSERUM_PATIENCE_S``."""
+
+
 class CostError(FedserumError):
     """The contract accepts no task of the size whose cost is asked for."""
 

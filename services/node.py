@@ -38,7 +38,7 @@ from services.errors import (
     WrongChainError,
 )
 from services.interface import Event, decode_logs, decode_revert, function_name
-from services.transport import Transport, shown_url
+from services.transport import Transport
 from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
@@ -127,19 +127,28 @@ class Chain:
 
     def __init__(
         self,
-        rpc_url: str,
+        rpc_url: str,  # or several, with commas between them
         timeout_s: float = 10.0,
         transaction_timeout_s: float = 120.0,
         poll_s: float = 0.5,
     ) -> None:
         self.rpc_url = rpc_url
-        self.place = shown_url(rpc_url)  # for messages
         self.transaction_timeout_s = transaction_timeout_s
         self.poll_s = poll_s
         # Web3's own middleware would ask for the chain id before every call and refuse the blocks
         # of proof-of-authority chains.
-        self.w3 = Web3(Transport(rpc_url, timeout_s), middleware=[])
+        self._transport = Transport(rpc_url, timeout_s)
+        self.w3 = Web3(self._transport, middleware=[])
         self._sending = threading.Lock()
+
+    @property
+    def place(self) -> str:
+        """The node that is asked now, for messages."""
+        return self._transport.place
+
+    def choose_node(self) -> None:
+        """Ask another node from now on if the one in use has fallen behind or runs ahead."""
+        self._transport.choose()
 
     def chain_id(self) -> int:
         """The chain id (EIP-155)."""

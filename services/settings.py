@@ -23,7 +23,11 @@ class ProcessSettings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    rpc_url: str = Field("http://127.0.0.1:8545", description="The chain node's HTTP JSON-RPC URL.")
+    rpc_url: str = Field(
+        "http://127.0.0.1:8545",
+        description="The chain node's HTTP JSON-RPC URL; several with commas between them, of "
+        "which one is asked as long as it answers and does not fall behind (docs/reliability.md).",
+    )
     rpc_timeout_s: float = Field(10.0, gt=0, description="Seconds to wait for one RPC answer.")
     transaction_timeout_s: float = Field(
         120.0, gt=0, description="Seconds to wait until a sent transaction is in a block."
@@ -31,6 +35,23 @@ class ProcessSettings(BaseSettings):
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks at the chain.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level of the log lines shown."
+    )
+
+
+class ServiceSettings(ProcessSettings):
+    """What runs for as long as its federation does."""
+
+    confirmations: int = Field(
+        0,
+        ge=0,
+        description="Blocks on top of a phase's first block before a worker acts in it, and of an "
+        "event before the orchestrator shows it; 0: a block is final at once.",
+    )
+    patience_s: float = Field(
+        3_600.0,
+        gt=0,
+        description="Seconds to wait for a node that does not answer, a transaction that no block "
+        "takes, funds, or room on the disk, before the process ends.",
     )
 
 
@@ -64,7 +85,7 @@ class ParticipantSettings(ProcessSettings):
     )
 
 
-class WorkerSettings(ParticipantSettings):
+class WorkerSettings(ParticipantSettings, ServiceSettings):
     """One worker process."""
 
     home: Path | None = Field(
@@ -143,7 +164,7 @@ class HandSettings(ParticipantSettings):
     )
 
 
-class OrchestratorSettings(ProcessSettings):
+class OrchestratorSettings(ServiceSettings):
     """The orchestrator process."""
 
     key_file: Path = Field(
@@ -167,9 +188,6 @@ class OrchestratorSettings(ProcessSettings):
     )
     token: SecretStr | None = Field(None, description="The bearer token itself, instead of a file.")
     keeper: bool = Field(True, description="Whether to make due calls.")
-    confirmations: int = Field(
-        0, ge=0, description="Blocks on top of an event before it is shown; 0: it is final at once."
-    )
     max_body_bytes: int = Field(
         16_384, gt=0, description="Largest body of a request, a report, in bytes; else 413."
     )

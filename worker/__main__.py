@@ -4,7 +4,9 @@ import structlog
 
 from services import log as logging
 from services.chain import load_account
+from services.errors import ChainUnreachableError
 from services.membership import Description
+from services.patience import Patience
 from services.settings import WorkerSettings, read_settings
 from services.task import WAD
 from worker.abstention import Abstention
@@ -33,7 +35,14 @@ def run() -> None:
     with claim(settings) as identity:
         structlog.contextvars.bind_contextvars(worker=identity.name)
         settings = settings.model_copy(update={"seed": settings.seed + identity.number})
-        join(identity, settings).take_part()
+        patience = Patience(settings.patience_s, settings.poll_s)
+        while True:
+            try:
+                worker = join(identity, settings)
+                break
+            except ChainUnreachableError as error:
+                patience.wait("chain_unready", error)
+        worker.take_part()
 
 
 def join(identity: Identity, settings: WorkerSettings) -> Worker:
@@ -45,8 +54,8 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     account = load_account(identity.key_file, settings.key_password_file)
     federation = connect(settings, account, ORCHESTRATOR_WAIT_S)
     chain, task = federation.chain, federation.task()
-    chain_id = chain.chain_id()
-    journal = Journal(identity.state_dir, chain_id, chain.genesis_hash(), federation.address)
+    chain_id, genesis_hash = chain.chain_id(), chain.genesis_hash()
+    journal = Journal(identity.state_dir, chain_id, genesis_hash, federation.address)
     description = journal.description(task, settings.members)
     data = load_data(identity, task, description.preprocessing or "none")
     log.info(
@@ -58,6 +67,7 @@ def join(identity: Identity, settings: WorkerSettings) -> Worker:
     steps = Steps(federation, account, task, journal)
     return Worker(
         federation=federation,
+        chain_identity=(chain_id, genesis_hash),
         account=account,
         task=task,
         study=Study(

@@ -1,7 +1,8 @@
 """The round as one worker plays it: look at the chain, take the one next step, look again.
 
 What is next follows from the chain and the journal alone, so a worker that was killed at any moment
-goes on where it was. When a call that anyone may make stays undone, the worker makes it itself.
+goes on where it was, and one whose node or disk failed just looks again. When a call that anyone
+may make stays undone, the worker makes it itself.
 """
 
 import random
@@ -12,14 +13,19 @@ from typing import TYPE_CHECKING
 import structlog
 from eth_account.signers.local import LocalAccount
 
-from services.chain import Federation, Phase
+from services.chain import Federation, Phase, verify_chain
 from services.errors import (
+    ChainError,
+    ContractMissingError,
     ContractRevertError,
     InsufficientFundsError,
+    JournalError,
     RoundError,
     TransactionError,
+    WrongChainError,
 )
 from services.keeper import Duty, due, perform
+from services.patience import Patience
 from services.samples import FloatArray, IndexArray
 from services.settings import WorkerSettings
 from services.task import Task
@@ -34,15 +40,22 @@ if TYPE_CHECKING:
 
 # What may fail in a call that anyone may make; our own round goes on.
 NOT_OURS = (ContractRevertError, InsufficientFundsError, TransactionError)
+# What no waiting mends, of what the chain may answer.
+FINAL = (ContractMissingError, ContractRevertError, WrongChainError)
 
 log = structlog.get_logger()
 
 
 @dataclass
 class Worker:
-    """One worker in one federation."""
+    """One worker in one federation.
+
+    Attributes:
+        chain_identity: id and genesis hash of the federation's chain.
+    """
 
     federation: Federation
+    chain_identity: tuple[int, str]
     account: LocalAccount
     task: Task
     study: "Study"
@@ -59,33 +72,76 @@ class Worker:
     def take_part(self) -> None:
         """Play every round until the federation is closed, then withdraw.
 
+        A node that does not answer, transactions that no block takes, missing funds and a disk that
+        takes or gives nothing are waited for.
+
         Raises:
             MembershipError: the federation does not list this worker.
             RoundError: too late to register, or slashed.
-            JournalError: a commitment cannot be opened.
-            ChainError: the chain refuses, or cannot be reached within the bounded retries.
+            ContractRevertError: the contract refuses what it should not.
+            ContractMissingError, WrongChainError: the federation is gone.
+            OutOfPatienceError: what was waited for did not come.
         """
+        chain = self.federation.chain
+        patience = Patience(self.settings.patience_s, self.settings.poll_s)
         while True:
-            phase, round_number = self.federation.phase(), self.federation.round()
-            if phase is Phase.REGISTRATION:
-                self.study.prepare()
-                self._register()
+            try:
+                if patience.is_tried:
+                    verify_chain(chain, *self.chain_identity)
+                chain.choose_node()
+                if self._play():
+                    return
+            except FINAL:
+                raise
+            except ChainError as error:
+                patience.wait("chain_unready", error)
+            except JournalError as error:
+                patience.wait("journal_unready", error)
             else:
-                self.steps.require_in(phase)
-            if phase is Phase.REVEAL:
-                self._reveal(round_number)  # which waits for no training, and needs no learner
-            if not self.study.is_trained:
-                self._train()
-                continue
+                patience.rest()
+                time.sleep(self.settings.poll_s)
+
+    def _play(self) -> bool:
+        """Take the steps that are due now; whether there is nothing more to do, ever."""
+        phase, round_number = self.federation.phase(), self.federation.round()
+        if phase is Phase.REGISTRATION:
+            self.study.prepare()
+            self._register()
+        else:
+            self.steps.require_in(phase)
+        is_confirmed = self._is_confirmed(phase, round_number)
+        if phase is Phase.REVEAL and is_confirmed:
+            self._reveal(round_number)  # which waits for no training, and needs no learner
+        if not self.study.is_trained:
+            self._train()
+            return False
+        if is_confirmed:
             self._learn_settled(round_number if phase is Phase.CLOSED else round_number - 1)
             if phase is Phase.CLOSED:
-                break
+                self._withdraw()
+                return True
             if phase is Phase.COMMIT:
                 self._commit(round_number)
                 self._hand_on_order(round_number)
-            self._keep()
-            time.sleep(self.settings.poll_s)
-        self._withdraw()
+        self._keep()
+        return False
+
+    def _is_confirmed(self, phase: Phase, round_number: int) -> bool:
+        """Whether the phase began so many blocks ago that no reorganisation will undo it.
+
+        A reveal that must be made now or never is made: not to reveal costs the deposit.
+        """
+        depth, federation = self.settings.confirmations, self.federation
+        if depth == 0 or phase is Phase.REGISTRATION:
+            return True
+        left_s = federation.deadline() - federation.chain.now()
+        if phase is Phase.REVEAL and left_s < 2 * self.settings.reveal_margin_s:
+            return True
+        before = federation.at(max(0, federation.chain.block_number() - depth))
+        try:
+            return (before.phase(), before.round()) == (phase, round_number)
+        except ContractMissingError:
+            return False  # which is that young
 
     # ------------------------------------------------------------------------------ steps
 

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from services import wire
 from services.chain import Federation, Phase, Receipt
-from services.errors import ContractRevertError, RoundError
+from services.errors import ContractRevertError, JournalError, RoundError
 from services.membership import membership_proof, read_members
 from services.task import Task
 from worker.journal import Entry, Journal
@@ -119,11 +119,11 @@ class Steps:
         """The journal's entry that opens the commitment on chain.
 
         Raises:
-            RoundError: there is none.
+            JournalError: there is none.
         """
         entry = self.journal.read(round_number)
         if entry is None or self.commitment(round_number, entry) != committed:
-            raise RoundError(
+            raise JournalError(
                 f"round {round_number}: the journal in {self.journal.folder} does not open our "
                 f"commitment 0x{committed.hex()}; start with the state folder that it was made "
                 "from before the reveals close, or the deposit will be slashed"

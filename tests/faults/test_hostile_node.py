@@ -95,7 +95,7 @@ def questions(url: str, contract: str, account: Any) -> dict[str, Callable[[], A
     found: dict[str, Callable[[], Any]] = {}
     for target in (chain, federation):
         for name, method in inspect.getmembers(target, inspect.ismethod):
-            if not name.startswith("_"):
+            if not name.startswith("_") and name not in ("choose_node", "at"):  # which ask nothing
                 options = {each: known[each] for each in inspect.signature(method).parameters}
                 if name in ("reveal", "hash_commitment"):
                     options["labels"] = b""

@@ -19,7 +19,7 @@ from hand.standing import ether
 from hand.status import status
 from services import wire
 from services.chain import Federation, Phase
-from services.errors import FedserumError, LabelsError, MembershipError, RoundError
+from services.errors import FedserumError, JournalError, LabelsError, MembershipError, RoundError
 from services.keeper import due, perform
 from services.task import WAD
 from worker.journal import Journal
@@ -151,7 +151,7 @@ def test_other_labels_than_those_committed_or_journalled_are_refused(
     assert "already committed, to other labels than this file's" in message
     elsewhere = steps_of(stage, tmp_path / "elsewhere")
     assert "does not open our commitment" in refused(
-        RoundError, verbs.commit, elsewhere, mine, None
+        JournalError, verbs.commit, elsewhere, mine, None
     )
 
 

@@ -93,7 +93,7 @@ def test_a_wrong_chain_key_or_setting_is_refused(
 ) -> None:
     """Each names what was expected, what was found and what to do."""
     party = build()
-    poor = party.worker(1)
+    poor = party.worker(1, patience_s=1)
     party.node.set_balance(party.address(1), ETHER // 2)
     stranger = party.worker(2)
     account = party.node.new_account()
@@ -113,7 +113,7 @@ def test_a_wrong_chain_key_or_setting_is_refused(
     before = money(party), money(late_party)
     lines = refusals(
         {
-            "no chain": case("1", rpc_url="http://127.0.0.1:1"),
+            "no chain": case("1", rpc_url="http://127.0.0.1:1", patience_s=1),
             "no contract": case("2", contract=EMPTY_ADDRESS),
             "no funds": poor,
             "not a member": stranger,
@@ -123,7 +123,7 @@ def test_a_wrong_chain_key_or_setting_is_refused(
     require(
         lines,
         {
-            "no chain": ["127.0.0.1:1", "FEDSERUM_RPC_URL"],
+            "no chain": ["for 1 s in vain", "127.0.0.1:1", "FEDSERUM_RPC_URL"],
             "no contract": [f"no contract is at {EMPTY_ADDRESS}"],
             "no funds": [party.address(1), f"found {ETHER // 2} wei"],
             "not a member": [account.address, "is not a member"],
@@ -175,7 +175,7 @@ def test_a_corrupt_journal_commits_to_nothing(build: Callable[..., Party]) -> No
     (path / "round-1.json").write_text('{"labels": "00", "label_')
     worker.start()
     party.register()
-    assert "round-1.json is corrupt" in worker.fail()
+    assert "round-1.json is corrupt" in worker.wait_for("journal_unready")["cause"]
     assert not any(party.stage.deployer.commitment_of(1, party.address(0)))
     party.commit()
     party.node.pass_time(60)
