@@ -13,6 +13,7 @@ from services.chain import Phase
 
 REGISTRATION = 0  # the round of what happens before the first one
 MEAN_FAULTS = 3.0  # of a round
+TRIES = 5  # draws until a fault fits beside the others of its round
 MOST_DEPTH = 5  # blocks that a reorganisation takes back
 GUILTY_SPACING = 20  # one round in so many has a worker who withholds
 LEAST_GUILTY_ROUNDS = 10  # a shorter run has none
@@ -116,10 +117,12 @@ def draw(rounds: int, workers: int, seed: int, mean: float = MEAN_FAULTS) -> lis
         if number in withheld:
             drawn.append(Fault(Kind.WORKER_WITHHELD, number, Phase.COMMIT, 0, 0, withheld[number]))
         for _ in range(_number(rng, mean)):
-            kind = list(WEIGHTS)[rng.choice(len(WEIGHTS), p=_shares())]
-            fault = _fault(rng, kind, number, workers)
-            if _fits(fault, drawn, withheld):
-                drawn.append(fault)
+            for _ in range(TRIES):
+                kind = list(WEIGHTS)[rng.choice(len(WEIGHTS), p=_shares())]
+                fault = _fault(rng, kind, number, workers)
+                if _fits(fault, drawn, withheld):
+                    drawn.append(fault)
+                    break
         faults += sorted(drawn, key=lambda fault: (fault.phase, fault.after_s))
     return faults
 

@@ -41,6 +41,14 @@ class Weather:
 FAIR = Weather()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that was killed is none."""
+
+
 @dataclass
 class Proxy:
     """A context in which the proxy listens on a port of this host.
@@ -63,8 +71,7 @@ class Proxy:
         self._lock = threading.Lock()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         self._client = httpx.Client(timeout=UPSTREAM_S, limits=limits)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
 
     @property
     def url(self) -> str:
