@@ -1,4 +1,4 @@
-"""A short run of `make soak`: three rounds under faults of a fixed seed, and what it says of them."""
+"""A short run of `make soak`: three rounds under faults of a fixed seed, and what it reports."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from services.chain import Phase
 from soak.plan import Fault, Kind, draw
 from soak.run import Options, Run
 
-SEED = 3
+SEED = 222
 WORKERS = 5  # one more than a round needs, for one is slashed
 WITHHOLDER = 4
 OPTIONS = Options(
