@@ -24,6 +24,7 @@ class Sample:
         pid: which tells its starts apart.
         round_number: the round.
         resident_bytes: memory that it has, with its children.
+        anonymous_bytes: of that, what is no page of a file: data, and what would leak.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Sample:
     pid: int
     round_number: int
     resident_bytes: int
+    anonymous_bytes: int
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Use:
     """Memory of one kind of process, in bytes: medians over processes.
 
     Attributes:
-        start: after the warm-up.
-        end: in the last rounds.
-        a_round: that one process grew by in a round, while it lived.
+        start: resident after the warm-up.
+        end: resident in the last rounds.
+        a_round: anonymous, that one process grew by in a round while it lived.
     """
 
     start: float
@@ -61,9 +63,9 @@ class Memory:
 
     def take(self, kind: str, name: str, pid: int, round_number: int) -> None:
         """Look at one process."""
-        found = resident_bytes(pid)
-        if found:
-            self.samples.append(Sample(kind, name, pid, round_number, found))
+        resident, anonymous = memory_of(pid)
+        if resident:
+            self.samples.append(Sample(kind, name, pid, round_number, resident, anonymous))
 
     def uses(self) -> dict[str, Use]:
         """By kind of process; empty if the run was too short to tell."""
@@ -101,24 +103,25 @@ def _slope(samples: list[Sample]) -> float:
             lives[sample.pid].append(sample)
     spans = sorted((life for life in lives.values() if len(life) > 1), key=len, reverse=True)
     slopes = [
-        (life[-1].resident_bytes - life[0].resident_bytes)
+        (life[-1].anonymous_bytes - life[0].anonymous_bytes)
         / (life[-1].round_number - life[0].round_number)
         for life in spans[: max(1, len(spans) // 2)]
     ]
     return median(slopes) if slopes else 0.0
 
 
-def resident_bytes(group: int) -> int:
-    """Memory of all processes of a group; 0 if there are none, or where /proc does not tell."""
-    total = 0
+def memory_of(group: int) -> tuple[int, int]:
+    """Bytes of all processes of a group, resident and anonymous; 0 where /proc does not tell."""
+    total = {"VmRSS": 0, "RssAnon": 0}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             # After the name in brackets: state, parent, group.
             if int((entry / "stat").read_text().rpartition(")")[2].split()[2]) != group:
                 continue
             for line in (entry / "status").read_text().splitlines():
-                if line.startswith("VmRSS:"):
-                    total += 1024 * int(line.split()[1])
+                name, _, value = line.partition(":")
+                if name in total:
+                    total[name] += 1024 * int(value.split()[0])
         except (OSError, IndexError):
             continue  # it has just ended
-    return total
+    return total["VmRSS"], total["RssAnon"]

@@ -14,7 +14,7 @@ from services.settings import DemoSettings, read_settings
 from services.task import WAD
 
 CHUNK_SAMPLES = 256
-FRESH_ROUNDS = 8  # whose samples the public set has
+FRESH_ROUNDS = 4  # whose samples the public set has: fewer than the memory has to warm up
 PRIVATE_SAMPLES = 100  # of one worker
 MIN_WORKERS = 4
 REWARD_SCALE_WAD = WAD // 50  # of a deposit at stake in a round, so that many rounds cost no member

@@ -110,7 +110,7 @@ class Report:
             ("money", f"{owed.unaccounted_for} wei unaccounted for"),
             ("", f"{owed.deposits / WAD:g} ether in deposits, {owed.paid_out / WAD:g} paid out"),
             ("audit", self.audit),
-            ("memory", "MiB after the warm-up, at the end, growth; KiB a round"),
+            ("memory", "MiB after the warm-up, at the end, growth; KiB a round, anonymous"),
             *(("", _use(kind, use)) for kind, use in self.memory.items()),
             ("seconds", f"{self.seconds:.0f}"),
         ]

@@ -24,7 +24,7 @@ from soak.report import Report, Transactions
 from soak.rival import Rival
 
 LOOK_S = 0.2
-QUIET_S = 20.0  # that workers may take to end once the federation is closed
+QUIET_S = 60.0  # that workers may take to end once the federation is closed
 
 
 @dataclass(frozen=True)

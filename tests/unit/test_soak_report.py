@@ -94,16 +94,16 @@ def test_what_is_wrong_is_told(changes: dict[str, Any], said: str) -> None:
 
 def sample(name: str, pid: int, round_number: int, size: int) -> Sample:
     """A process at the beginning of a round."""
-    return Sample("worker", name, pid, round_number, size)
+    return Sample("worker", name, pid, round_number, size, size // 2)
 
 
 def test_memory_is_compared_after_the_warm_up_and_at_the_end() -> None:
     """Whoever has just started does not count; growth in a round is of one process's life."""
-    grown = [sample("a", 1, number, 100 + number) for number in range(1, 21)]
+    grown = [sample("a", 1, number, 100 + 2 * number) for number in range(1, 21)]
     fresh = [sample("b", 100 + number, number, 9_000) for number in range(1, 21)]
     use = Memory(grown + fresh).uses()["worker"]
-    assert (use.start, use.end, use.a_round) == (107, 119, 1)
-    assert use.growth == pytest.approx(119 / 107 - 1)
+    assert (use.start, use.end, use.a_round) == (114, 138, 1)
+    assert use.growth == pytest.approx(138 / 114 - 1)
 
 
 def test_a_short_run_says_nothing_about_memory() -> None:
