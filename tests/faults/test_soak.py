@@ -12,7 +12,7 @@ SEED = 222
 WORKERS = 5  # one more than a round needs, for one is slashed
 WITHHOLDER = 4
 OPTIONS = Options(
-    rounds=3, workers=WORKERS, samples=256, window_s=15, models=("forest",), limit_s=150
+    rounds=3, workers=WORKERS, samples=256, window_s=12, models=("forest",), limit_s=150
 )
 
 
