@@ -22,8 +22,8 @@ from services.errors import FedserumError
 from soak.plan import MEAN_FAULTS, draw
 from soak.run import Options, Run
 
-SECONDS_A_ROUND = 30.0  # that the run has, on average
-SECONDS_BESIDES = 180.0
+SECONDS_A_ROUND = 27.0  # that the run has, on average
+SECONDS_BESIDES = 150.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
