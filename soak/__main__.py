@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=within(int, 4, 32), default=Options.workers)
     parser.add_argument("--samples", type=within(int, 1, 10_000), default=Options.samples)
     parser.add_argument("--window", type=within(int, 5, 600), default=Options.window_s)
+    parser.add_argument(
+        "--minutes", type=within(float, 1, 600), help="at most; half a one a round if not given"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"))
     given = parser.parse_args(arguments)
     for number in SIGNALS:
@@ -46,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         samples=given.samples,
         window_s=given.window,
         seed=given.seed,
-        limit_s=SECONDS_A_ROUND * given.rounds + SECONDS_BESIDES,
+        limit_s=60 * given.minutes
+        if given.minutes
+        else SECONDS_A_ROUND * given.rounds + SECONDS_BESIDES,
     )
     folder = given.out / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-soak"
     folder.mkdir(parents=True)
