@@ -13,7 +13,7 @@ FLOWER := .tools/flower
 DEMO := WORKERS SAMPLES ROUNDS ALPHA SPLIT PRIVATE PUBLIC PRIVATE_SAMPLES MODELS REWARD_DECAY STOP_AGREEMENT SEED PORT CHAIN_PORT EPOCHS DISTILL_EPOCHS PREPROCESSING SEALED_ORDER TARGETS ABSTENTION
 DEMO_ENV = $(foreach name,$(DEMO),$(if $($(name)),FEDSERUM_$(name)='$($(name))'))
 
-.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits compare flower fuzz
+.PHONY: figures bench-gas bench-learning bench-train snapshots mutants slither halmos help setup demo test hardhat lint fmt contract docs up down clean limits compare flower fuzz soak
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -53,6 +53,9 @@ hardhat: setup tests/hardhat/node_modules/.ready ## Run the faster integration t
 
 fuzz: setup ## Send the API 5,000 requests that nobody sane sends: REQUESTS=20000 for more.
 	FEDSERUM_FUZZ_REQUESTS=$(or $(REQUESTS),5000) $(BIN)/pytest -q tests/faults/test_api_fuzz.py
+
+soak: setup ## Play many rounds while processes, chain and network fail at random: ROUNDS=50 SEED=0 ARGS='--faults 0'.
+	PYTHONPATH=. $(BIN)/python -m soak --rounds $(or $(ROUNDS),50) --seed $(or $(SEED),0) $(ARGS)
 
 lint: setup ## Check format, style and types.
 	$(BIN)/ruff format --check .

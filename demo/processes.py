@@ -49,6 +49,19 @@ class Processes:
         """The exit code; None while it runs."""
         return self._running[name].poll()
 
+    def pid(self, name: str) -> int:
+        """The process, and its group, that was started last under this name."""
+        return self._running[name].pid
+
+    def send(self, name: str, number: int) -> None:
+        """Send a process, and those that it started, a signal, unless it has ended."""
+        if self.exit_code(name) is None:
+            _signal(self._running[name], number)
+
+    def wait(self, name: str) -> None:
+        """Wait until a process has ended."""
+        self._running[name].wait()
+
     def raise_failed(self, lasting: Container[str] = ()) -> None:
         """Say why, if any process ended with an error, or ended at all though it is to last.
 
@@ -59,9 +72,14 @@ class Processes:
             code = process.poll()
             if code or (code == 0 and name in lasting):
                 raise ProcessError(
-                    f"{name} ended with exit code {code}: {self._last_words(name)} "
+                    f"{name} ended with exit code {code}: {self.last_words(name)} "
                     f"(log: {self.log_file(name)})"
                 )
+
+    def last_words(self, name: str) -> str:
+        """The last line that a process has said."""
+        lines = self.log_file(name).read_text(errors="replace").strip().splitlines()
+        return lines[-1][-1000:] if lines else "it said nothing"
 
     def __enter__(self) -> Self:
         return self
@@ -83,10 +101,6 @@ class Processes:
                 except subprocess.TimeoutExpired:
                     _signal(process, signal.SIGKILL)
                     process.wait()
-
-    def _last_words(self, name: str) -> str:
-        lines = self.log_file(name).read_text(errors="replace").strip().splitlines()
-        return lines[-1][-1000:] if lines else "it said nothing"
 
 
 def require_free(port: int, variable: str) -> None:

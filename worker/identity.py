@@ -125,9 +125,16 @@ def _candidates(settings: WorkerSettings) -> list[Identity]:
 
 def _lock(state_dir: Path) -> TextIO | None:
     """The open, locked file; None while another process holds it."""
+    path = state_dir / "lock"
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        file = (state_dir / "lock").open("w")
+        try:
+            file = path.open("w")
+        except OSError:
+            # What is on a disk that takes nothing any more may still have to be revealed.
+            if not path.is_file():
+                raise
+            file = path.open()
     except OSError as error:
         raise JournalError(
             f"cannot write the state folder {state_dir} ({error.strerror}); a worker must keep its "

@@ -61,10 +61,10 @@ class Steps:
         Raises:
             RoundError: never registered, slashed, gone, or without a balance.
         """
-        me = self.account.address
-        if self.federation.balance_of(me) > 0:
+        me, now = self.account.address, self._now()
+        if now.balance_of(me) > 0 or now.phase() is not phase:
             return
-        if self.federation.is_excluded(me):
+        if now.is_excluded(me):
             raise RoundError(
                 f"{me} was slashed and is excluded for good: it withheld committed labels, or "
                 "lied about their count; nothing is left to do here"
@@ -73,6 +73,14 @@ class Steps:
             raise too_late_to_register(me, phase)
         if phase is not Phase.CLOSED:
             raise RoundError(f"{me} has left, or its balance is used up; nothing is left to do")
+
+    def _now(self) -> Federation:
+        """The federation as of one block.
+
+        Behind one address there may be nodes that are a few blocks apart: what several of them say
+        of "the latest block" may never have been true together.
+        """
+        return self.federation.at(self.federation.chain.block_number())
 
     def assigned_rows(self) -> list[slice]:
         """Which of the round's samples this worker labels, as rows 0..m-1: a slice per chunk."""
@@ -111,8 +119,11 @@ class Steps:
                 where nothing opens it.
             ContractRevertError: ``AlreadyCommitted``, one of `TOO_LATE`, or another refusal.
         """
-        if self.federation.round() != round_number:
-            raise RoundError(f"round {round_number} is over; its labels were not committed")
+        now = self._now()
+        if (now.phase(), now.round()) != (Phase.COMMIT, round_number):
+            raise RoundError(
+                f"round {round_number} is not in its commit window; its labels were not committed"
+            )
         return self.federation.commit(self.commitment(round_number, entry))
 
     def opening(self, round_number: int, committed: bytes) -> Entry:

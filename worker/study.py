@@ -69,6 +69,7 @@ class Study:
         self.n_private = len(data.private)
         self.model_name = kind_of(settings.model)
         self.accuracies: list[float] = [] if not file.exists() else self._read()[0]
+        self._unkept: tuple[list[float], bytes] | None = None  # learnt, and not on disk yet
 
     @cached_property
     def _learner(self) -> Learner:
@@ -98,7 +99,13 @@ class Study:
         return len(self.accuracies) - 1
 
     def train(self) -> None:
-        """Fit the fresh learner to the private samples."""
+        """Fit the fresh learner to the private samples.
+
+        Raises:
+            JournalError: it cannot be kept; the next call tries that again, and only that.
+        """
+        if self._keeps_unkept():
+            return
         self._learner.fit(self._train.samples, labels_of(self._train))
         self._keep(self._accuracy())
 
@@ -152,7 +159,12 @@ class Study:
             samples: their indices, [n].
             global_labels: the contract's majority, uint16 [n]; ABSTAIN is left out.
             votes: everybody's labels, uint16 [workers, n], if `wants_votes`.
+
+        Raises:
+            JournalError: it cannot be kept; the next call tries that again, and only that.
         """
+        if self._keeps_unkept():
+            return
         if votes is None or not self.wants_votes:
             # One vote each, and all agree: the paper's targets.
             votes = global_labels[None]
@@ -192,6 +204,8 @@ class Study:
 
     def skip(self) -> None:
         """Leave the next round out: it was void."""
+        if self._keeps_unkept():
+            return
         self._keep(self.accuracies[-1])
 
     def validation_accuracy(self) -> float:
@@ -206,13 +220,22 @@ class Study:
 
     def _keep(self, accuracy: float) -> None:
         """History and learner in one file, so that no crash can tell one without the other."""
-        self.accuracies.append(accuracy)
-        learner = self._learner.dump()
-        history = {
-            "accuracies": self.accuracies,
-            "sha256": hashlib.sha256(learner).hexdigest(),
-        }
-        write_whole(self._file, json.dumps(history).encode() + b"\n" + learner)
+        learner, accuracies = self._learner.dump(), [*self.accuracies, accuracy]
+        history = {"accuracies": accuracies, "sha256": hashlib.sha256(learner).hexdigest()}
+        self._unkept = accuracies, json.dumps(history).encode() + b"\n" + learner
+        self._keeps_unkept()
+
+    def _keeps_unkept(self) -> bool:
+        """Write what was learnt and could not be written, if there is any: nothing counts before.
+
+        The learner has it already, and must not learn it twice.
+        """
+        if self._unkept is None:
+            return False
+        accuracies, content = self._unkept
+        write_whole(self._file, content)
+        self.accuracies, self._unkept = accuracies, None
+        return True
 
     def _read(self) -> tuple[list[float], bytes]:
         """History and learner as they were kept."""

@@ -52,12 +52,14 @@ class Command:
         settings: the environment variables without their prefix, in lower case.
         log_file: what it says, over all its starts.
         process: None before the first start.
+        program: what Python runs; a test may put something between it and the command.
     """
 
     verb: str
     settings: dict[str, object]
     log_file: Path
     process: subprocess.Popen[bytes] | None = None
+    program: tuple[str, ...] = ("-m", "fedserum")
     _start_of_log: int = 0
 
     def start(self, cwd: Path = ROOT, **changes: object) -> None:
@@ -69,7 +71,7 @@ class Command:
         with self.log_file.open("ab") as log:
             self._start_of_log = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fedserum", self.verb],
+                [sys.executable, *self.program, self.verb],
                 cwd=cwd,
                 env=environment | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
