@@ -43,6 +43,7 @@ from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
 BLOCK_BITS = 48  # no chain has more blocks
+NEXT_NONCES = 8  # a deployment comes after those of the kernels
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
 
 
@@ -175,6 +176,16 @@ class Chain:
         block = None if block_number is None else BlockNumber(block_number)
         with answers():
             return natural(self.w3.eth.get_balance(checked_address(address), block))
+
+    def may_create_again(self, account: LocalAccount, contract: str) -> bool:
+        """Whether one of the account's next few transactions would create this very contract.
+
+        Then the transaction that did is undone: a chain has each nonce of an account once.
+        """
+        with answers():
+            sent = natural(self.w3.eth.get_transaction_count(account.address), 64)
+        nonces = map(Nonce, range(sent, sent + NEXT_NONCES))
+        return contract in {get_create_address(account.address, nonce) for nonce in nonces}
 
     def code_hash(self, address: str) -> str | None:
         """Keccak-256 of the runtime code at an address; None without code."""
