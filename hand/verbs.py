@@ -274,8 +274,8 @@ def keep(federation: Federation) -> str:
     """
     made = []
     while (duty := due(federation)) is not None:
-        perform(federation, duty)
-        made.append(duty.call if duty.chunk is None else f"{duty.call} {duty.chunk}")
+        if perform(federation, duty) is not None:
+            made.append(duty.call if duty.chunk is None else f"{duty.call} {duty.chunk}")
     return f"made: {', '.join(made)}" if made else "nothing is due; nothing was sent"
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -171,9 +171,9 @@ class Chain:
         with answers():
             return natural(self.w3.eth.get_block("latest")["timestamp"], 64)
 
-    def balance_wei(self, address: str, block_number: int | None = None) -> int:
+    def balance_wei(self, address: str, at_block: int | Literal["pending"] | None = None) -> int:
         """Ether of an account outside the federation, in wei; now, or after a block."""
-        block = None if block_number is None else BlockNumber(block_number)
+        block = BlockNumber(at_block) if isinstance(at_block, int) else at_block
         with answers():
             return natural(self.w3.eth.get_balance(checked_address(address), block))
 
