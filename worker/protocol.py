@@ -89,7 +89,7 @@ class Worker:
                 if patience.is_tried:
                     verify_chain(chain, *self.chain_identity)
                 chain.choose_node()
-                if self._play():
+                if self._look():
                     return
             except FINAL:
                 raise
@@ -101,9 +101,23 @@ class Worker:
                 patience.rest()
                 time.sleep(self.settings.poll_s)
 
-    def _play(self) -> bool:
-        """Take the steps that are due now; whether there is nothing more to do, ever."""
-        phase, round_number = self.federation.phase(), self.federation.round()
+    def _look(self) -> bool:
+        """Play from where the chain is; whether there is nothing more to do, ever.
+
+        What went wrong because the chain has gone on meanwhile, or back, is looked at again.
+        """
+        place = self.federation.round(), self.federation.phase()
+        try:
+            return self._play(*place)
+        except (ContractRevertError, RoundError) as error:
+            found = self.federation.round(), self.federation.phase()
+            if found == place:
+                raise
+            log.warning("chain_moved", why=str(error), to=found[1].name.lower(), round=found[0])
+            return False
+
+    def _play(self, round_number: int, phase: Phase) -> bool:
+        """Take the steps that are due in a phase; whether there is nothing more to do, ever."""
         if phase is Phase.REGISTRATION:
             self.study.prepare()
             self._register()
