@@ -232,6 +232,9 @@ class Worker:
         try:
             receipt = self.steps.reveal(round_number, entry)
         except ContractRevertError as error:
+            if error.name == "NotCommitted":  # any more
+                log.warning("commitment_undone", round=round_number, why=str(error))
+                return
             if error.name not in TOO_LATE:
                 raise
             raise RoundError(

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from services import wire
 from services.chain import Federation, Phase, Receipt
-from services.errors import ContractRevertError, JournalError, RoundError
+from services.errors import ChainError, ContractRevertError, JournalError, RoundError
 from services.membership import membership_proof, read_members
 from services.task import Task
 from worker.journal import Entry, Journal
@@ -62,8 +62,8 @@ class Steps:
             RoundError: never registered, slashed, gone, or without a balance.
         """
         me = self.account.address
-        if self.federation.balance_of(me) > 0 or self.federation.phase() is not phase:
-            return  # in the second case the chain has gone on, or back, since the phase was read
+        if self.federation.balance_of(me) > 0:
+            return
         if self.federation.is_excluded(me):
             raise RoundError(
                 f"{me} was slashed and is excluded for good: it withheld committed labels, or "
@@ -75,14 +75,21 @@ class Steps:
             raise RoundError(f"{me} has left, or its balance is used up; nothing is left to do")
 
     def assigned_chunks(self) -> list[int]:
-        """Which chunks this worker labels, ascending, by the ring of the round that is on."""
-        task, me = self.task, self.account.address
-        n_chunks = len(wire.chunk_sizes(task.samples_per_round, task.chunk_samples))
-        return [
-            chunk
-            for chunk in range(n_chunks)
-            if not task.committee or me in self.federation.committee_of(chunk)
-        ]
+        """Which chunks this worker labels, ascending, by the ring of the round that is on.
+
+        Raises:
+            ChainError: the chain was reorganised meanwhile; what was seen is of no one ring.
+        """
+        task, chain = self.task, self.federation.chain
+        chunks = range(len(wire.chunk_sizes(task.samples_per_round, task.chunk_samples)))
+        if not task.committee:
+            return list(chunks)
+        block = chain.block_number()
+        block_hash, seen = chain.block_hash(block), self.federation.at(block)
+        found = [chunk for chunk in chunks if self.account.address in seen.committee_of(chunk)]
+        if chain.block_hash(block) != block_hash:
+            raise ChainError(f"block {block} was replaced while committees were read; look again")
+        return found
 
     def rows(self, chunks: Sequence[int]) -> list[slice]:
         """The samples of chunks, as rows 0..m-1 of the round's: a slice per chunk."""
