@@ -2,9 +2,11 @@
 
 Nonces, fees, gas, size and funds are decided here and nowhere else. One account has one
 transaction under way: a process that restarts waits for what it sent before it died, so that what
-it does next is judged by the state that this left.
+it does next is judged by the state that this left. Before anything is sent the node is asked for it
+by its hash, and what replaces it has its nonce: nothing gets into the blocks twice.
 """
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +31,10 @@ MAX_BYTES = 131_072  # nodes drop a larger signed transaction
 _FEE_ROUNDS = 3  # how often a transaction that no block takes is sent again with a higher fee
 _LOOKS_AT_POOL = 4  # so many looks for a receipt, and then one at whether it can come at all
 _FEE_STEP = 1.25  # nodes want at least a tenth more before they replace one
+# How nodes say that they want more; each has words of its own.
+_TOO_CHEAP = re.compile(
+    r"underpriced|base ?fee|(fee|price)\w* ?(is )?(too ?low|below)", re.IGNORECASE
+)
 
 log = structlog.get_logger()
 
@@ -207,7 +213,15 @@ def _send_until_included(
 
 
 def _broadcast(w3: Web3, raw: bytes, hashes: list[bytes]) -> bool:
-    """Hand it to the node; False if it wants a higher fee to replace an earlier one."""
+    """Hand it to the node, unless that has it; False if it wants a higher fee.
+
+    Args:
+        w3: the node.
+        raw: the signed transaction.
+        hashes: of all that were sent under its nonce, its own last.
+    """
+    if _is_known(w3, hashes[-1]):
+        return True
     try:
         w3.eth.send_raw_transaction(raw)
     except Web3RPCError as error:
@@ -217,7 +231,7 @@ def _broadcast(w3: Web3, raw: bytes, hashes: list[bytes]) -> bool:
         said = _said(error)
         if "nonce" in said.lower():
             raise _NonceTakenError from error
-        if "underpriced" in said.lower():
+        if _TOO_CHEAP.search(said):
             return False
         raise TransactionError(f"the node refused the transaction: {said}") from error
     return True
@@ -226,7 +240,7 @@ def _broadcast(w3: Web3, raw: bytes, hashes: list[bytes]) -> bool:
 def _is_known(w3: Web3, transaction_hash: bytes) -> bool:
     try:
         w3.eth.get_transaction(Web3.to_hex(transaction_hash))
-    except TransactionNotFound:
+    except (TransactionNotFound, Web3RPCError):  # an error: it cannot tell
         return False
     return True
 
