@@ -3,11 +3,12 @@
 One look at the chain and at the journal; the sentences that every verb says or refuses with.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.chain import Federation, Phase
-from services.errors import RoundError
+from services.errors import JournalError, RoundError
 from services.keeper import due
 from worker.journal import Entry
 from worker.steps import Steps
@@ -32,8 +33,7 @@ class Standing:
         is_on_roster: whether it may take part in the round that is on.
         commitment: its commitment of the round, 32 bytes, zero without one.
         is_revealed: whether that is open.
-        entry: what its journal has of the round.
-        opens: whether that entry opens the commitment.
+        entry: what its journal has for the commitment, or before that for the chunks to label.
         due_call: the call that anyone may make now and nobody has made, if there is one.
     """
 
@@ -51,13 +51,17 @@ class Standing:
     commitment: bytes
     is_revealed: bool
     entry: Entry | None
-    opens: bool
     due_call: str | None
 
     @property
     def is_committed(self) -> bool:
         """Whether it has committed in the round that is on."""
         return any(self.commitment)
+
+    @property
+    def opens(self) -> bool:
+        """Whether the journal opens the commitment."""
+        return self.is_committed and self.entry is not None
 
     @property
     def is_over(self) -> bool:
@@ -82,15 +86,20 @@ def read_standing(steps: Steps) -> Standing:
     """
     federation, me = steps.federation, steps.account.address
     round_number, roster = federation.round(), federation.roster()
+    phase = federation.phase()
     commitment, is_revealed, entry = NO_COMMITMENT, False, None
     if round_number:
         commitment = federation.commitment_of(round_number, me)
         is_revealed = any(federation.labels_root_of(round_number, me))
-        entry = steps.journal.read(round_number)
+        if any(commitment):
+            with suppress(JournalError):  # what is next then is to find the right journal
+                entry = steps.opening(round_number, commitment)
+        elif phase is Phase.COMMIT:
+            entry = steps.entry(round_number, steps.assigned_chunks())
     duty = due(federation)
     return Standing(
         address=me,
-        phase=federation.phase(),
+        phase=phase,
         round_number=round_number,
         n_rounds=steps.task.rounds,
         deadline=federation.deadline(),
@@ -103,7 +112,6 @@ def read_standing(steps: Steps) -> Standing:
         commitment=commitment,
         is_revealed=is_revealed,
         entry=entry,
-        opens=entry is not None and steps.commitment(round_number, entry) == commitment,
         due_call=None if duty is None else duty.call,
     )
 

@@ -25,7 +25,7 @@ def status(steps: Steps) -> str:
     if number and standing.phase is not Phase.CLOSED and standing.is_on_roster:
         lines |= {
             "samples": f"{_window(task, number)} (from the start again where it ends); yours: "
-            f"{_rows(steps.assigned_rows(), task)}",
+            f"{_rows(steps.rows(steps.assigned_chunks()), task)}",
             "committed": _yes(standing.is_committed)
             + f"; {_count(federation, number, 'Committed')} of {standing.n_roster} have",
             "revealed": _yes(standing.is_revealed)

@@ -82,16 +82,16 @@ def commit(
     is_open = standing.phase is Phase.COMMIT and not standing.is_over
     if not (is_open or standing.is_committed):
         raise not_now(standing, "labels are committed in a round's commit phase only")
-    number = standing.round_number
-    packed = None
+    number, chunks = standing.round_number, steps.assigned_chunks()
+    rows, packed = steps.rows(chunks), None
     if array is not None:
         window = partial(_window, steps, members, number)
         of_round = round_labels(array, steps.task, number, public_samples, window)
-        packed = steps.pack([of_round[rows] for rows in steps.assigned_rows()])
+        packed = steps.pack([of_round[of_chunk] for of_chunk in rows])
     if standing.is_committed:
         return _committed_already(steps, standing, packed)
-    entry = _journalled(steps, standing, packed)
-    n_rows = sum(rows.stop - rows.start for rows in steps.assigned_rows())
+    entry = _journalled(steps, standing, packed, chunks)
+    n_rows = sum(of_chunk.stop - of_chunk.start for of_chunk in rows)
     try:
         receipt = steps.commit(number, entry)
     except ContractRevertError as error:
@@ -274,8 +274,8 @@ def keep(federation: Federation) -> str:
     """
     made = []
     while (duty := due(federation)) is not None:
-        perform(federation, duty)
-        made.append(duty.call if duty.chunk is None else f"{duty.call} {duty.chunk}")
+        if perform(federation, duty) is not None:
+            made.append(duty.call if duty.chunk is None else f"{duty.call} {duty.chunk}")
     return f"made: {', '.join(made)}" if made else "nothing is due; nothing was sent"
 
 
@@ -291,8 +291,13 @@ def _window(steps: Steps, members: str | None, number: int, public_samples: int)
     return window
 
 
-def _journalled(steps: Steps, standing: Standing, packed: tuple[bytes, list[int]] | None) -> Entry:
-    """The entry to commit to, on disk; one that is there already is never replaced."""
+def _journalled(
+    steps: Steps,
+    standing: Standing,
+    packed: tuple[bytes, list[int]] | None,
+    chunks: list[int],
+) -> Entry:
+    """The entry to commit to, on disk; one that is there for these chunks is never replaced."""
     number, entry = standing.round_number, standing.entry
     if entry is None:
         if packed is None:
@@ -300,7 +305,7 @@ def _journalled(steps: Steps, standing: Standing, packed: tuple[bytes, list[int]
                 f"round {number}: the journal has no labels yet; name a file of predictions: "
                 "fedserum commit predictions.npy"
             )
-        return steps.journal.write(number, *packed)
+        return steps.journal.write(number, *packed, chunks)
     if packed is not None and packed[0] != entry.labels:
         raise RoundError(
             f"round {number}: the journal holds other labels than this file, and a commitment to "

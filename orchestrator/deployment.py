@@ -80,6 +80,9 @@ def open_deployment(
     record = _read_record(path)
     if record is not None:
         _check_chain(chain, record, path)
+        if _is_undone(chain, account, record):
+            log.warning("deployment_undone", contract=record.contract, advice="it is made again")
+            record = record.model_copy(update={"deploy_block": None})
     if record is None or record.deploy_block is None:
         record = _deploy(chain, account, task_file, path, record)
         log.info(
@@ -90,16 +93,33 @@ def open_deployment(
             tx=record.transaction_hashes[-1],
         )
     _check_code(chain, record, path)
-    released = release_code_hash(chain, Federation(chain, record.contract).task())
-    if record.code_hash != released:
+    _warn_of_another_release(chain, record)
+    return record
+
+
+def _is_undone(chain: Chain, account: LocalAccount, record: Record) -> bool:
+    """Whether the chain has lost the blocks of a deployment that it had."""
+    return (
+        record.deploy_block is not None
+        and chain.code_hash(record.contract) is None
+        and chain.may_create_again(account, record.contract)
+    )
+
+
+def _warn_of_another_release(chain: Chain, record: Record) -> None:
+    """What runs goes on, also where this release would deploy other code, or refuse the task."""
+    try:
+        expected = release_code_hash(chain, Federation(chain, record.contract).task())
+    except ContractRevertError as error:
+        expected = f"none: this release refuses the task ({error})"
+    if record.code_hash != expected:
         log.warning(
             "contract_of_another_release",
             contract=record.contract,
-            expected=released,
+            expected=expected,
             found=record.code_hash,
             advice="run the release that deployed it, or move deployment.json away to deploy anew",
         )
-    return record
 
 
 def check(chain: Chain, record: Record, state_dir: Path) -> None:

@@ -46,7 +46,7 @@ class Indexer:
         """
         chain = self.federation.chain
         self.head_block = chain.block_number()
-        if self._block_hash is not None and not self._is_continued():
+        if not self._is_continued():
             log.warning("chain_reorganised", block=self._index.block)
             self._replace(self._empty())
         first = self._index.block + 1
@@ -66,6 +66,8 @@ class Indexer:
     def _is_continued(self) -> bool:
         """Whether the chain still has the last block that was read."""
         block = self._index.block
+        if self._block_hash is None:  # nothing has been read
+            return True
         if block > self.head_block:
             return False
         return self.federation.chain.block_hash(block) == self._block_hash
@@ -87,6 +89,8 @@ class Indexer:
         is_forgotten = None in balances_wei.values()
         latest_wei = self._balances_wei(workers, last) if is_forgotten else None
         open_deadline = self.federation.deadline()
+        if chain.block_hash(last) != block_hash or not self._is_continued():
+            return  # reorganised meanwhile: these may be of two chains; the next step starts over
         with self._lock:
             for group, receipt in transactions:
                 self._index.apply(

@@ -8,7 +8,7 @@ contract says now.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import BlockNumber
@@ -83,7 +83,7 @@ class Federation:
         chain: Chain,
         address: str,
         account: LocalAccount | None = None,
-        at_block: int | None = None,
+        at_block: int | Literal["pending"] | None = None,
     ) -> None:
         self.chain = chain
         self.address = checked_address(address)
@@ -96,6 +96,10 @@ class Federation:
     def at(self, block_number: int) -> "Federation":
         """The same, as it was after a block."""
         return Federation(self.chain, self.address, at_block=block_number)
+
+    def pending(self) -> "Federation":
+        """The same, as the node expects it to be after the next block."""
+        return Federation(self.chain, self.address, at_block="pending")
 
     def task(self) -> Task:
         """The task, as deployed."""
@@ -253,7 +257,7 @@ class Federation:
         read: Callable[[Any], Any] = lambda found: found,
     ) -> Any:
         number = self.at_block if block_number is None else block_number
-        block = None if number is None else BlockNumber(number)
+        block = BlockNumber(number) if isinstance(number, int) else number
         # The only text that a view takes is an address.
         plain = [checked_address(each) if isinstance(each, str) else each for each in arguments]
         with answers(self.address):

@@ -1,18 +1,25 @@
 """What a federation waits for, and doing it: end a phase, score a chunk, settle.
 
-Permissionless, so the orchestrator and every worker may run it side by side; whoever comes second
-has lost nothing but a transaction fee. All it needs is a node and the contract's address.
+Permissionless, so the orchestrator and every worker may run it side by side. They look before they
+send: who made the last call goes on at once, the others wait a moment and see its next one come.
+All it needs is a node and the contract's address.
 """
 
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import structlog
 
 from services.chain import Federation, Phase, Receipt
-from services.errors import ContractRevertError, TransactionError
+from services.errors import ChainError, ChainUnreachableError, ContractRevertError, TransactionError
 from services.wire import chunk_sizes, labels_leaf, merkle_proof, packed_bytes
+
+TURN_POLLS = 8  # looks at the chain that fit into the time until whose turn it is has shown
+SHARE_LEFT_TO_OTHERS = 0.25  # of the time for a transaction: so long may another's be under way
 
 log = structlog.get_logger()
 
@@ -36,35 +43,34 @@ def due(federation: Federation) -> Duty | None:
         return Duty("advance", round_number, phase)
     if phase is not Phase.AGGREGATE:
         return None
-    progress, n_chunks = _progress(federation, round_number), federation.chunks()
-    while progress.chunk < n_chunks:
-        if not any(federation.global_labels_hash(round_number, progress.chunk)):
-            return Duty("aggregate", round_number, phase, progress.chunk)
-        progress.chunk += 1
+    known, n_chunks = _outlook(federation, round_number), federation.chunks()
+    while known.chunk < n_chunks:
+        if not any(federation.global_labels_hash(round_number, known.chunk)):
+            return Duty("aggregate", round_number, phase, known.chunk)
+        known.chunk += 1
     return Duty("settle", round_number, phase)
 
 
 def perform(federation: Federation, duty: Duty) -> Receipt | None:
-    """Do it; None if someone else was faster.
+    """Do it; None if someone else was faster, or is at it.
 
     Raises:
         ChainError: it is still due and the chain refuses it.
     """
     try:
-        if duty.chunk is not None:
-            receipt = _aggregate(federation, duty.round_number, duty.chunk)
-        elif duty.call == "settle":
-            receipt = federation.settle()
-        else:
-            receipt = federation.advance()
+        receipt = _take_turn(federation, duty)
     except (ContractRevertError, TransactionError) as error:
-        # The chain may have taken back what was remembered of it.
-        _openings.cache_clear()
-        _progress.cache_clear()
-        if due(federation) == duty:
+        _forget()
+        if due(federation) != duty:
+            _leave_to_another(federation, duty, str(error))
+            return None
+        if isinstance(error, TransactionError):
             raise
-        log.info("duty_done_by_another", call=duty.call, round=duty.round_number, why=str(error))
+        # What was remembered may be of blocks that the chain has taken back.
+        receipt = _take_turn(federation, duty)
+    if receipt is None:
         return None
+    _outlook(federation, duty.round_number).role = "first"
     log.info(
         "duty_performed",
         call=duty.call,
@@ -77,19 +83,82 @@ def perform(federation: Federation, duty: Duty) -> Receipt | None:
 
 
 @dataclass
-class _Progress:
-    """All chunks before this one are aggregated."""
+class _Outlook:
+    """What one keeper knows of a round.
+
+    Attributes:
+        chunk: all chunks before this one are aggregated.
+        role: whether it made the last call of the round, or another; None before the first.
+        left_to_others: what another's transaction is to do, and until when it may take.
+    """
 
     chunk: int = 0
+    role: Literal["first", "second"] | None = None
+    left_to_others: tuple[Duty, float] | None = None
 
 
 @lru_cache(maxsize=2)
-def _progress(federation: Federation, round_number: int) -> _Progress:
-    """How far the round's chunks are known to be, so that no chunk is asked for twice."""
-    return _Progress()
+def _outlook(federation: Federation, round_number: int) -> _Outlook:
+    """Kept per round, so that no chunk is asked for twice."""
+    return _Outlook()
 
 
-def _aggregate(federation: Federation, round_number: int, chunk: int) -> Receipt:
+def _forget() -> None:
+    _openings.cache_clear()
+    _outlook.cache_clear()
+
+
+def _take_turn(federation: Federation, duty: Duty) -> Receipt | None:
+    """Prepare the call, wait for our turn, look, and only then send."""
+    known = _outlook(federation, duty.round_number)
+    call = _prepare(federation, duty)
+    if known.role != "first":
+        least = 0.5 if known.role == "second" else 0.0
+        time.sleep(random.uniform(least, 1.0) * TURN_POLLS * federation.chain.poll_s)
+    if _is_done(federation, duty):
+        _leave_to_another(federation, duty, "found done before anything was sent")
+        return None
+    if _is_under_way(federation, duty):
+        known.role = "second"
+        if known.left_to_others is None or known.left_to_others[0] != duty:
+            patience_s = SHARE_LEFT_TO_OTHERS * federation.chain.transaction_timeout_s
+            known.left_to_others = duty, time.monotonic() + patience_s
+        if time.monotonic() < known.left_to_others[1]:
+            return None
+        log.warning("keeper_overtaken", call=duty.call, round=duty.round_number)
+    return call()
+
+
+def _leave_to_another(federation: Federation, duty: Duty, why: str) -> None:
+    _outlook(federation, duty.round_number).role = "second"
+    log.info("duty_done_by_another", call=duty.call, round=duty.round_number, why=why)
+
+
+def _is_done(federation: Federation, duty: Duty) -> bool:
+    """Whether the call has been made, in the state that this federation shows."""
+    if (federation.phase(), federation.round()) != (duty.phase, duty.round_number):
+        return True
+    number, chunk = duty.round_number, duty.chunk
+    return chunk is not None and any(federation.global_labels_hash(number, chunk))
+
+
+def _is_under_way(federation: Federation, duty: Duty) -> bool:
+    """Whether a transaction that makes the call waits for a block; not every node can tell."""
+    try:
+        return _is_done(federation.pending(), duty)
+    except ChainUnreachableError:
+        raise
+    except ChainError:
+        return False
+
+
+def _prepare(federation: Federation, duty: Duty) -> Callable[[], Receipt]:
+    if duty.chunk is not None:
+        return _aggregation(federation, duty.round_number, duty.chunk)
+    return federation.settle if duty.call == "settle" else federation.advance
+
+
+def _aggregation(federation: Federation, round_number: int, chunk: int) -> Callable[[], Receipt]:
     """Re-supply one chunk's labels from the `Revealed` events, with their Merkle proofs."""
     committees, revealed = _openings(federation, round_number)
     labels: list[bytes] = []
@@ -103,7 +172,7 @@ def _aggregate(federation: Federation, round_number: int, chunk: int) -> Receipt
         leaves = [labels_leaf(number, data) for number, data in parts.items()]
         labels.append(parts[chunk])
         proofs.append(merkle_proof(leaves, list(parts).index(chunk)))
-    return federation.aggregate(chunk, labels, proofs)
+    return partial(federation.aggregate, chunk, labels, proofs)
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -43,6 +43,7 @@ from services.well_formed import bytes32, checked_log, malformed, natural
 
 LOCAL_CHAIN_IDS = (31337, 1337)  # development chains, where well-known keys are harmless
 BLOCK_BITS = 48  # no chain has more blocks
+NEXT_NONCES = 8  # a deployment comes after those of the kernels
 EVENT_BLOCKS = 2_000  # blocks that one query for events spans at most
 
 
@@ -170,11 +171,21 @@ class Chain:
         with answers():
             return natural(self.w3.eth.get_block("latest")["timestamp"], 64)
 
-    def balance_wei(self, address: str, block_number: int | None = None) -> int:
+    def balance_wei(self, address: str, at_block: int | Literal["pending"] | None = None) -> int:
         """Ether of an account outside the federation, in wei; now, or after a block."""
-        block = None if block_number is None else BlockNumber(block_number)
+        block = BlockNumber(at_block) if isinstance(at_block, int) else at_block
         with answers():
             return natural(self.w3.eth.get_balance(checked_address(address), block))
+
+    def may_create_again(self, account: LocalAccount, contract: str) -> bool:
+        """Whether one of the account's next few transactions would create this very contract.
+
+        Then the transaction that did is undone: a chain has each nonce of an account once.
+        """
+        with answers():
+            sent = natural(self.w3.eth.get_transaction_count(account.address), 64)
+        nonces = map(Nonce, range(sent, sent + NEXT_NONCES))
+        return contract in {get_create_address(account.address, nonce) for nonce in nonces}
 
     def code_hash(self, address: str) -> str | None:
         """Keccak-256 of the runtime code at an address; None without code."""

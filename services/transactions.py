@@ -29,6 +29,7 @@ MAX_GAS = 16_777_216  # EIP-7825: no transaction may ask for more
 MAX_BYTES = 131_072  # nodes drop a larger signed transaction
 
 _FEE_ROUNDS = 3  # how often a transaction that no block takes is sent again with a higher fee
+_LOOKS_AT_POOL = 4  # so many looks for a receipt, and then one at whether it can come at all
 _FEE_STEP = 1.25  # nodes want at least a tenth more before they replace one
 # How nodes say that they want more; each has words of its own.
 _TOO_CHEAP = re.compile(
@@ -40,6 +41,10 @@ log = structlog.get_logger()
 
 class _NonceTakenError(Exception):
     """Another transaction of the account got the nonce; the state it left must be read anew."""
+
+
+class _NonceAheadError(Exception):
+    """The chain took back earlier transactions of the account: ours waits for what nobody sends."""
 
 
 def send(
@@ -85,6 +90,13 @@ def send(
         request["gas"] = _gas_limit(w3, account, request, spare_gas)
         try:
             receipt = _send_until_included(w3, account, request, deadline, poll_s, before_send)
+        except _NonceAheadError:
+            log.warning("earlier_transactions_undone", account=account.address)
+            if time.monotonic() < deadline:
+                continue
+            raise TransactionError(
+                f"the chain keeps taking back transactions of {account.address}; try again later"
+            ) from None
         except _NonceTakenError:
             if time.monotonic() < deadline:
                 time.sleep(poll_s)
@@ -186,7 +198,8 @@ def _send_until_included(
                 before_send(hashes[-1], nonce)
         accepted = _broadcast(w3, signed.raw_transaction, hashes)
         until = min(deadline, time.monotonic() + patience) if accepted else time.monotonic()
-        receipt = _await_receipt(w3, hashes, until, poll_s)
+        sent = signed.raw_transaction
+        receipt = _await_kept(w3, account.address, nonce, sent, hashes, until, poll_s)
         if receipt is not None:
             return receipt
         new_tip, new_fee = _fees(w3)
@@ -243,6 +256,35 @@ def _await_receipt(w3: Web3, hashes: list[bytes], until: float, poll_s: float) -
         if time.monotonic() >= until:
             return None
         time.sleep(poll_s)
+
+
+def _await_kept(
+    w3: Web3,
+    address: ChecksumAddress,
+    nonce: int,
+    raw: bytes,
+    hashes: list[bytes],
+    until: float,
+    poll_s: float,
+) -> TxReceipt | None:
+    """The receipt, as `_await_receipt`; what the node has forgotten meanwhile is sent once more.
+
+    A reorganisation may lose it, and what came before it under lower nonces.
+
+    Raises:
+        _NonceAheadError: that has happened.
+    """
+    while True:
+        some_looks = time.monotonic() + _LOOKS_AT_POOL * poll_s
+        receipt = _await_receipt(w3, hashes, min(until, some_looks), poll_s)
+        if receipt is not None or time.monotonic() >= until:
+            return receipt
+        if w3.eth.get_transaction_count(address, "pending") < nonce:
+            raise _NonceAheadError
+        if not any(_is_known(w3, transaction_hash) for transaction_hash in hashes):
+            log.warning("transaction_forgotten", tx=Web3.to_hex(hashes[-1]), nonce=nonce)
+            if not _broadcast(w3, raw, hashes):
+                return None
 
 
 def _fees(w3: Web3) -> tuple[int, int]:

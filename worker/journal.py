@@ -2,7 +2,8 @@
 
 One folder per federation, so that a state folder can outlive a chain, also one that is wiped and
 starts again with the same contract at the same address. Every file is written whole or not at all:
-to a temporary name, synced, renamed.
+to a temporary name, synced, renamed. No entry is ever thrown away: a reorganisation of the chain
+may bring back any commitment that was sent.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.errors import JournalError
 from services.membership import Description, read_own_description
@@ -26,11 +28,13 @@ class Entry:
         labels: its packed chunks, as they will be revealed.
         label_count: labels per class.
         salt: 32 random bytes; shown in no log, not even in an error.
+        chunks: which chunks these are, ascending; None in a file of a release that did not say.
     """
 
     labels: bytes
     label_count: list[int]
     salt: bytes = field(repr=False)
+    chunks: list[int] | None = None
 
 
 class Journal:
@@ -80,32 +84,27 @@ class Journal:
         write_whole(path, description.model_dump_json().encode())
         return description
 
-    def write(self, round_number: int, labels: bytes, label_count: list[int]) -> Entry:
-        """Draw a salt and keep the entry; returns it once it is on disk."""
-        entry = Entry(labels, label_count, secrets.token_bytes(SALT_BYTES))
-        content = {
-            "labels": labels.hex(),
-            "label_count": label_count,
-            "salt": entry.salt.hex(),
-        }
+    def write(
+        self, round_number: int, labels: bytes, label_count: list[int], chunks: list[int]
+    ) -> Entry:
+        """Draw a salt and add the entry to its round; returns it once it is on disk."""
+        entry = Entry(labels, label_count, secrets.token_bytes(SALT_BYTES), chunks)
+        latest, *earlier = [_content(each) for each in [entry, *self.read(round_number)]]
+        content = latest | ({"earlier": earlier} if earlier else {})
         write_whole(self._entry_file(round_number), json.dumps(content).encode())
         return entry
 
-    def read(self, round_number: int) -> Entry | None:
-        """The entry of a round; None if nothing was written."""
+    def read(self, round_number: int) -> list[Entry]:
+        """The entries of a round, the latest first; none if nothing was written."""
         path = self._entry_file(round_number)
         try:
             content = json.loads(path.read_bytes())
-            salt = bytes.fromhex(content["salt"])
-            if len(salt) != SALT_BYTES:
-                raise ValueError(f"{len(salt)} bytes of salt")
-            label_count = [int(count) for count in content["label_count"]]
-            return Entry(bytes.fromhex(content["labels"]), label_count, salt)
+            return [_entry(each) for each in [content, *content.get("earlier", [])]]
         except FileNotFoundError:
-            return None
+            return []
         except OSError as error:
             raise JournalError(f"cannot read {path} ({error.strerror})") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise JournalError(
                 f"{path} is corrupt; restore it from a backup. Without it a commitment made from "
                 "it cannot be revealed, and the deposit will be slashed; if nothing was committed, "
@@ -118,6 +117,27 @@ class Journal:
 
     def _entry_file(self, round_number: int) -> Path:
         return self.folder / f"round-{round_number}.json"
+
+
+def _content(entry: Entry) -> dict[str, Any]:
+    return {
+        "labels": entry.labels.hex(),
+        "label_count": entry.label_count,
+        "salt": entry.salt.hex(),
+        "chunks": entry.chunks,
+    }
+
+
+def _entry(content: dict[str, Any]) -> Entry:
+    salt, chunks = bytes.fromhex(content["salt"]), content.get("chunks")
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"{len(salt)} bytes of salt")
+    return Entry(
+        labels=bytes.fromhex(content["labels"]),
+        label_count=[int(count) for count in content["label_count"]],
+        salt=salt,
+        chunks=None if chunks is None else [int(chunk) for chunk in chunks],
+    )
 
 
 def write_whole(path: Path, data: bytes) -> None:

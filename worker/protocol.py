@@ -185,13 +185,14 @@ class Worker:
         me = self.account.address
         if any(self.federation.commitment_of(round_number, me)):
             return
-        entry = self.steps.journal.read(round_number)
+        chunks = self.steps.assigned_chunks()
+        entry = self.steps.entry(round_number, chunks)
         if entry is None:
             window = self.order.window(round_number)
             if window is None:
                 self._await_order(round_number)
                 return
-            entry = self._label(round_number, window)
+            entry = self._label(round_number, window, chunks)
         try:
             receipt = self.steps.commit(round_number, entry)
         except (ContractRevertError, RoundError) as error:
@@ -210,12 +211,12 @@ class Worker:
             self._order_awaited = round_number
             log.info("order_key_awaited", round=round_number, deadline=self.federation.deadline())
 
-    def _label(self, round_number: int, window: IndexArray) -> Entry:
+    def _label(self, round_number: int, window: IndexArray, chunks: list[int]) -> Entry:
         """Label this worker's chunks and keep them, with a fresh salt, before anybody commits."""
         frequencies = self._frequencies(round_number - 1)
-        parts = [self.study.label(window[rows], frequencies) for rows in self.steps.assigned_rows()]
+        parts = [self.study.label(window[rows], frequencies) for rows in self.steps.rows(chunks)]
         labels, label_count = self.steps.pack(parts)
-        entry = self.steps.journal.write(round_number, labels, label_count)
+        entry = self.steps.journal.write(round_number, labels, label_count, chunks)
         log.info("labels_journalled", round=round_number, n_labels=sum(label_count))
         return entry
 
@@ -231,6 +232,9 @@ class Worker:
         try:
             receipt = self.steps.reveal(round_number, entry)
         except ContractRevertError as error:
+            if error.name == "NotCommitted":  # any more
+                log.warning("commitment_undone", round=round_number, why=str(error))
+                return
             if error.name not in TOO_LATE:
                 raise
             # Closed without ours, or a look that was out of date: the next one knows.

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from services import wire
 from services.chain import Federation, Phase, Receipt
-from services.errors import ContractRevertError, JournalError, RoundError
+from services.errors import ChainError, ContractRevertError, JournalError, RoundError
 from services.membership import membership_proof, read_members
 from services.task import Task
 from worker.journal import Entry, Journal
@@ -82,15 +82,44 @@ class Steps:
         """
         return self.federation.at(self.federation.chain.block_number())
 
-    def assigned_rows(self) -> list[slice]:
-        """Which of the round's samples this worker labels, as rows 0..m-1: a slice per chunk."""
-        task, me = self.task, self.account.address
-        rows, start = [], 0
-        for chunk, size in enumerate(wire.chunk_sizes(task.samples_per_round, task.chunk_samples)):
-            if not task.committee or me in self.federation.committee_of(chunk):
-                rows.append(slice(start, start + size))
-            start += size
-        return rows
+    def assigned_chunks(self) -> list[int]:
+        """Which chunks this worker labels, ascending, by the ring of the round that is on.
+
+        Raises:
+            ChainError: the chain was reorganised meanwhile; what was seen is of no one ring.
+        """
+        task, chain = self.task, self.federation.chain
+        chunks = range(len(wire.chunk_sizes(task.samples_per_round, task.chunk_samples)))
+        if not task.committee:
+            return list(chunks)
+        block = chain.block_number()
+        block_hash, seen = chain.block_hash(block), self.federation.at(block)
+        found = [chunk for chunk in chunks if self.account.address in seen.committee_of(chunk)]
+        if chain.block_hash(block) != block_hash:
+            raise ChainError(f"block {block} was replaced while committees were read; look again")
+        return found
+
+    def rows(self, chunks: Sequence[int]) -> list[slice]:
+        """The samples of chunks, as rows 0..m-1 of the round's: a slice per chunk."""
+        sizes = wire.chunk_sizes(self.task.samples_per_round, self.task.chunk_samples)
+        return [slice(sum(sizes[:chunk]), sum(sizes[: chunk + 1])) for chunk in chunks]
+
+    def entry(self, round_number: int, chunks: list[int]) -> Entry | None:
+        """The journal's latest entry for these chunks; None if they have not been labelled yet.
+
+        A reorganisation that undoes the opening of a round may deal out other chunks than those
+        that were labelled for it.
+        """
+        for entry in self.journal.read(round_number):
+            if entry.chunks == chunks or (entry.chunks is None and self._fits(entry, chunks)):
+                return entry
+        return None
+
+    def _fits(self, entry: Entry, chunks: list[int]) -> bool:
+        """Whether the entry's labels fill these chunks."""
+        sizes = wire.chunk_sizes(self.task.samples_per_round, self.task.chunk_samples)
+        n_bytes = sum(wire.packed_bytes(self.task.classes, sizes[chunk]) for chunk in chunks)
+        return len(entry.labels) == n_bytes
 
     def pack(self, parts: Sequence[wire.Labels]) -> tuple[bytes, list[int]]:
         """What will be revealed of the labels uint16 [·] of each assigned chunk: bytes, counts."""
@@ -132,14 +161,14 @@ class Steps:
         Raises:
             JournalError: there is none.
         """
-        entry = self.journal.read(round_number)
-        if entry is None or self.commitment(round_number, entry) != committed:
-            raise JournalError(
-                f"round {round_number}: the journal in {self.journal.folder} does not open our "
-                f"commitment 0x{committed.hex()}; start with the state folder that it was made "
-                "from before the reveals close, or the deposit will be slashed"
-            )
-        return entry
+        for entry in self.journal.read(round_number):
+            if self.commitment(round_number, entry) == committed:
+                return entry
+        raise JournalError(
+            f"round {round_number}: the journal in {self.journal.folder} does not open our "
+            f"commitment 0x{committed.hex()}; start with the state folder that it was made "
+            "from before the reveals close, or the deposit will be slashed"
+        )
 
     def reveal(self, round_number: int, entry: Entry) -> Receipt | None:
         """Open the commitment; None if it turns out to be open already.

@@ -138,7 +138,9 @@ def test_other_labels_than_those_committed_or_journalled_are_refused(
 
     # What a process leaves that is killed before its commit is sent.
     of_round = np.where(mine == NO_LABEL, wire.abstain(10), mine).astype(np.uint16)
-    entry = steps.journal.write(1, *steps.pack([of_round[rows] for rows in steps.assigned_rows()]))
+    chunks = steps.assigned_chunks()
+    packed = steps.pack([of_round[rows] for rows in steps.rows(chunks)])
+    entry = steps.journal.write(1, *packed, chunks)
     message = refused(RoundError, verbs.commit, steps, other, None)
     assert "the journal holds other labels than this file" in message
     assert str(steps.journal.folder / "round-1.json") in message
@@ -266,8 +268,7 @@ def test_labels_and_votes_are_what_was_revealed(
 
     for index, opening in openings.items():
         count(stage.workers[index], opening.labels)
-    entry = steps.journal.read(1)
-    assert entry is not None
+    (entry,) = steps.journal.read(1)
     assert sum(entry.label_count) == sum(
         (codes[chunk * 256 : (chunk + 1) * 256] != NO_LABEL).sum() for chunk in chunks
     )

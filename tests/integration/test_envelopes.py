@@ -128,8 +128,7 @@ def test_a_worker_labels_in_the_sealed_order_once_it_has_the_key(
     bring(party.stage)
     party.await_commit()
     worker.wait_for("order_key_received")
-    entry = steps_of(party.stage, party.folder / "worker-0" / "state").journal.read(1)
-    assert entry is not None
+    (entry,) = steps_of(party.stage, party.folder / "worker-0" / "state").journal.read(1)
     order = sample_order(KEY, len(load_idx(party.home / "public")))
     assert wire.unpack(entry.labels, 10, SAMPLES).tolist() == (order[:SAMPLES] % 10).tolist()
     worker.kill()
@@ -210,8 +209,7 @@ def test_by_hand_the_key_is_needed_for_predictions_of_the_whole_set(
     order = sample_order(KEY, N_PUBLIC)
     assert np.load(file).tolist() == order[:600].tolist()
     verbs.commit(steps, whole, N_PUBLIC)
-    entry = steps.journal.read(1)
-    assert entry is not None
+    (entry,) = steps.journal.read(1)
     assert wire.unpack(entry.labels, 10, 600).tolist() == whole[order[:600]].tolist()
     keep(stage)
 

@@ -1,14 +1,19 @@
 """Keepers carry a real round from commits to closing, whoever else does the same."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from local import wait_until
+from nodes import refusing
+from party import wait_for_transaction, without_blocks
 
 from services import wire
-from services.chain import Federation, Phase, Receipt
+from services.chain import Chain, Federation, Phase, Receipt
 from services.errors import InsufficientFundsError
 from services.keeper import Duty, due, perform
 
@@ -98,8 +103,13 @@ def test_a_keeper_ends_phases_whose_deadline_passed(
 def test_two_keepers_in_one_block_are_no_error(
     start_node: Callable[..., Any], federation: Callable[..., Any]
 ) -> None:
-    """Both send the same call; one succeeds, and the other sees that what was due is done."""
+    """Their nodes do not tell what waits for a block: one succeeds, the other sees that it did."""
     node = start_node()
+
+    def refusal(request: dict[str, Any]) -> dict[str, Any] | None:
+        is_it = request["method"] == "eth_call" and request["params"][1] == "pending"
+        return {"code": -32000, "message": "no pending state"} if is_it else None
+
     stage = federation(4, node)
     stage.register_all()
     for worker, opening in zip(stage.workers, stage.commit_all(), strict=True):
@@ -107,15 +117,43 @@ def test_two_keepers_in_one_block_are_no_error(
     duty = due(stage.deployer)
     assert duty is not None
     # Chains of their own, as separate processes have.
-    keepers = [
-        Federation(node.chain(), stage.deployment.contract, node.new_account()) for _ in range(2)
-    ]
-    calls = [partial(perform, keeper, duty) for keeper in keepers]
-    receipts = [future.result() for future in node.mine_together(*calls)]
+    accounts = [node.new_account() for _ in range(2)]
+    with refusing(node.url, refusal) as url:
+        keepers = [
+            Federation(Chain(url, poll_s=0.02), stage.deployment.contract, account)
+            for account in accounts
+        ]
+        calls = [partial(perform, keeper, duty) for keeper in keepers]
+        receipts = [future.result() for future in node.mine_together(*calls)]
 
     assert sorted(receipt is None for receipt in receipts) == [False, True]
     assert due(stage.deployer) == Duty("aggregate", 1, Phase.AGGREGATE, 1)
     assert perform(stage.deployer, duty) is None
+
+
+def test_a_keeper_leaves_alone_what_another_has_sent(
+    start_node: Callable[..., Any], federation: Callable[..., Any]
+) -> None:
+    """While it waits for a block; but not for ever."""
+    node = start_node()
+    stage = federation(4, node)
+    stage.register_all()
+    for worker, opening in zip(stage.workers, stage.commit_all(), strict=True):
+        stage.reveal(worker, opening)
+    duty = due(stage.deployer)
+    assert duty is not None
+    chain = node.chain(transaction_timeout_s=4.0)
+    second = Federation(chain, stage.deployment.contract, node.new_account())
+    with without_blocks(node), ThreadPoolExecutor(2) as threads:
+        sent = threads.submit(perform, stage.deployer, duty)
+        wait_for_transaction(node)
+        assert [perform(second, duty) for _ in range(2)] == [None, None]
+        assert len(node.pending()) == 1
+        time.sleep(1.0)  # a quarter of the time for a transaction
+        overtaking = threads.submit(perform, second, duty)
+        wait_until(lambda: len(node.pending()) == 2, lambda: "it waits for ever")
+        node.rpc("evm_mine")
+        assert sorted([sent.result() is None, overtaking.result() is None]) == [False, True]
 
 
 def test_what_was_done_long_ago_is_no_error(federation: Callable[..., Any]) -> None:

@@ -12,9 +12,10 @@ from eth_account.signers.local import LocalAccount
 from nodes import Node
 
 from orchestrator.deployment import FILE_NAME, Record, open_deployment, read_task
-from services.chain import Chain, Federation
+from services.chain import Chain, Federation, check_task
 from services.errors import (
     ContractMissingError,
+    ContractRevertError,
     FedserumError,
     InsufficientFundsError,
     SettingsError,
@@ -149,6 +150,46 @@ def test_a_deployment_of_a_release_with_other_kernels_is_kept(
     assert other.open() == record
     assert "contract_of_another_release" in "".join(capsys.readouterr())
     assert other.n_sent() == 3
+
+
+def test_a_deployment_whose_task_this_release_refuses_is_kept(
+    home: Home, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a warning: an older release had other bounds, and its federation goes on."""
+    record = home.open()
+    sizes = TASK["samples_per_round"], TASK["chunk_samples"]
+    for slot in range(64):  # the two are neighbours in one word of storage, four bytes each
+        word = int(node.rpc("eth_getStorageAt", record.contract, hex(slot), "latest"), 16)
+        if (word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF) == sizes:
+            changed = word - (1 << 32)
+            break
+    else:
+        raise AssertionError("the task is nowhere")
+    node.rpc("hardhat_setStorageAt", record.contract, hex(slot), f"0x{changed:064x}")
+    node.rpc("evm_mine")
+    with pytest.raises(ContractRevertError, match="ChunkSamplesNotMultipleOf256"):
+        check_task(home.chain, Federation(home.chain, record.contract).task())
+    assert home.open() == record
+    warned = "".join(capsys.readouterr())
+    assert "contract_of_another_release" in warned
+    assert "this release refuses the task" in warned
+
+
+def test_a_deployment_that_the_chain_has_lost_is_made_again(
+    home: Home, start_node: Callable[..., Node], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the same address, so that who knows it already finds it: kernels and all."""
+    node = start_node()
+    snapshot = node.rpc("evm_snapshot")
+    other = Home(node.chain(), node.new_account(), home.folder)
+    record = other.open()
+    node.rpc("evm_revert", snapshot)
+    node.set_balance(other.account.address, 10**20)
+    assert other.chain.code_hash(record.contract) is None
+    again = other.open()
+    assert (again.contract, again.code_hash) == (record.contract, record.code_hash)
+    assert "deployment_undone" in "".join(capsys.readouterr())
+    assert other.open() == again
 
 
 def test_another_chain_is_noticed(home: Home, start_node: Callable[..., Node]) -> None:

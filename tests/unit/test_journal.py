@@ -1,5 +1,6 @@
 """The worker's journal: whole or not at all, for its owner's eyes, one folder per federation."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from worker.journal import Entry, Journal, write_whole
 
 GENESIS = "0x" + "ab" * 32
 CONTRACT = "0x000000000000000000000000000000000000dEaD"
-LABELS, LABEL_COUNT = bytes(range(256)), [7, 0, 249]
+LABELS, LABEL_COUNT, CHUNKS = bytes(range(256)), [7, 0, 249], [0, 2]
 
 
 @pytest.fixture
@@ -26,13 +27,14 @@ def journal(tmp_path: Path) -> Journal:
 
 def test_an_entry_is_read_as_it_was_written(journal: Journal, tmp_path: Path) -> None:
     """Also by a later process, and only in its own round."""
-    assert journal.read(1) is None
+    assert journal.read(1) == []
     assert not journal.has_entries()
-    entry = journal.write(1, LABELS, LABEL_COUNT)
+    entry = journal.write(1, LABELS, LABEL_COUNT, CHUNKS)
     assert (entry.labels, entry.label_count, len(entry.salt)) == (LABELS, LABEL_COUNT, 32)
+    assert entry.chunks == CHUNKS
     later = Journal(tmp_path, 31337, GENESIS, CONTRACT.lower())
-    assert later.read(1) == entry
-    assert later.read(2) is None
+    assert later.read(1) == [entry]
+    assert later.read(2) == []
     assert later.has_entries()
 
 
@@ -64,9 +66,25 @@ def test_the_description_is_kept_as_it_was_first_read(journal: Journal, tmp_path
     assert journal.description(task.model_copy(update={"uri": ""})).preprocessing is None
 
 
+def test_a_later_entry_of_a_round_replaces_no_earlier_one(journal: Journal) -> None:
+    """A commitment that a reorganisation brings back can still be opened."""
+    entries = [journal.write(1, LABELS, LABEL_COUNT, [chunk]) for chunk in range(3)]
+    assert journal.read(1) == entries[::-1]
+
+
+def test_an_entry_of_an_earlier_release_is_read(journal: Journal) -> None:
+    """It does not say which chunks it is about."""
+    content = {"labels": LABELS.hex(), "label_count": LABEL_COUNT, "salt": "5a" * 32}
+    (journal.folder / "round-1.json").write_text(json.dumps(content))
+    old = Entry(LABELS, LABEL_COUNT, b"Z" * 32)
+    assert journal.read(1) == [old]
+    new = journal.write(1, LABELS, LABEL_COUNT, CHUNKS)
+    assert journal.read(1) == [new, old]
+
+
 def test_no_salt_is_drawn_twice(journal: Journal) -> None:
     """Two rounds with the same labels have different salts."""
-    salts = {journal.write(number, LABELS, LABEL_COUNT).salt for number in range(1, 6)}
+    salts = {journal.write(number, LABELS, LABEL_COUNT, CHUNKS).salt for number in range(1, 6)}
     assert len(salts) == 5
 
 
@@ -82,15 +100,15 @@ def test_no_federation_sees_the_journal_of_another(
     journal: Journal, tmp_path: Path, chain_id: int, genesis_hash: str, contract: str
 ) -> None:
     """A wiped chain has the same contract address again, but another genesis: salts stay fresh."""
-    journal.write(1, LABELS, LABEL_COUNT)
-    assert Journal(tmp_path, chain_id, genesis_hash, contract).read(1) is None
+    journal.write(1, LABELS, LABEL_COUNT, CHUNKS)
+    assert Journal(tmp_path, chain_id, genesis_hash, contract).read(1) == []
 
 
 def test_only_the_owner_may_read_it(journal: Journal) -> None:
     """Salts and unrevealed labels have mode 0600, whatever the umask."""
     before = os.umask(0)
     try:
-        journal.write(1, LABELS, LABEL_COUNT)
+        journal.write(1, LABELS, LABEL_COUNT, CHUNKS)
     finally:
         os.umask(before)
     (path,) = journal.folder.iterdir()
@@ -143,7 +161,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "gone", 31337, GENESIS, CONTRACT)
     journal.folder.rmdir()
     with pytest.raises(JournalError, match=r"cannot write .*round-1\.json.*nothing was committed"):
-        journal.write(1, LABELS, LABEL_COUNT)
+        journal.write(1, LABELS, LABEL_COUNT, CHUNKS)
 
 
 # The process ends without a chance to tidy up at the n-th step of writing, as by SIGKILL.

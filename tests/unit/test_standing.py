@@ -24,11 +24,10 @@ IN_COMMIT = Standing(
     commitment=bytes(32),
     is_revealed=False,
     entry=None,
-    opens=False,
     due_call=None,
 )
 ENTRY = Entry(b"", [], bytes(32))
-COMMITTED = replace(IN_COMMIT, commitment=b"\x01" * 32, entry=ENTRY, opens=True)
+COMMITTED = replace(IN_COMMIT, commitment=b"\x01" * 32, entry=ENTRY)
 IN_REVEAL = replace(COMMITTED, phase=Phase.REVEAL)
 REGISTRATION = replace(IN_COMMIT, phase=Phase.REGISTRATION, round_number=0)
 CLOSED = replace(IN_COMMIT, phase=Phase.CLOSED, deadline=0)
@@ -44,7 +43,7 @@ UNTIL = moment(NOW + 60)
         (replace(IN_COMMIT, entry=ENTRY), "fedserum commit: labels are in the journal"),
         (COMMITTED, f"wait for the reveals: from {UNTIL}"),
         (IN_REVEAL, f"fedserum reveal, before {UNTIL}: else you are slashed"),
-        (replace(IN_REVEAL, opens=False), "find the state folder of your commit"),
+        (replace(IN_REVEAL, entry=None), "find the state folder of your commit"),
         (replace(IN_REVEAL, is_revealed=True), "wait until the round is settled"),
         (replace(IN_REVEAL, commitment=bytes(32)), "wait until the round is settled"),
         (
