@@ -40,7 +40,7 @@ def audit(settings: AuditSettings) -> str:
         AuditError: the first difference.
         FedserumError: the chain cannot be read.
     """
-    chain = Chain(settings.rpc_url, settings.rpc_timeout_s)
+    chain = Chain.of(settings)
     verify_contract(chain, settings.contract, settings.code_hash)
     last = chain.block_number()
     federation = Federation(chain, settings.contract, at_block=last)

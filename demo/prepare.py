@@ -152,7 +152,7 @@ def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
         WrongChainError: this is not a development chain.
         ChainError: the node does not answer.
     """
-    chain = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+    chain = Chain.of(settings)
     chain_id = chain.chain_id()
     if chain_id not in LOCAL_CHAIN_IDS:
         raise WrongChainError(
@@ -166,7 +166,7 @@ def fund(home: Path, settings: DemoSettings, deposit_wei: int = WAD) -> None:
 
     def pay(index: int) -> None:
         # A chain client sends one transaction at a time, so every funder has its own.
-        own = Chain(settings.rpc_url, settings.rpc_timeout_s, poll_s=settings.poll_s)
+        own = Chain.of(settings)
         for address in poor[index::N_FUNDERS]:
             own.transfer(development_account(index), address, needed)
 

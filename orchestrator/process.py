@@ -51,12 +51,7 @@ class Orchestrator:
         self.keeper_calls: Counter[str] = Counter()
         self.keeper_failures = 0
         self._account = account
-        self._chain = Chain(
-            settings.rpc_url,
-            settings.rpc_timeout_s,
-            settings.transaction_timeout_s,
-            settings.poll_s,
-        )
+        self._chain = Chain.of(settings)
         self.unready: str | None = f"starting; no answer from {self._chain.place} yet"
         self._stop = threading.Event()
         self._patience = Patience(settings.patience_s, settings.poll_s, self._stop.wait)

@@ -38,6 +38,7 @@ from services.errors import (
     WrongChainError,
 )
 from services.interface import Event, decode_logs, decode_revert, function_name
+from services.settings import ProcessSettings
 from services.transport import Transport
 from services.well_formed import bytes32, checked_log, malformed, natural
 
@@ -132,15 +133,28 @@ class Chain:
         timeout_s: float = 10.0,
         transaction_timeout_s: float = 120.0,
         poll_s: float = 0.5,
+        most_fee_gwei: float = 1_000.0,
     ) -> None:
         self.rpc_url = rpc_url
         self.transaction_timeout_s = transaction_timeout_s
         self.poll_s = poll_s
+        self.most_fee_wei = round(most_fee_gwei * 10**9)
         # Web3's own middleware would ask for the chain id before every call and refuse the blocks
         # of proof-of-authority chains.
         self._transport = Transport(rpc_url, timeout_s)
         self.w3 = Web3(self._transport, middleware=[])
         self._sending = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: ProcessSettings) -> "Chain":
+        """As a process's settings say."""
+        return cls(
+            settings.rpc_url,
+            settings.rpc_timeout_s,
+            settings.transaction_timeout_s,
+            settings.poll_s,
+            settings.most_fee_gwei,
+        )
 
     @property
     def place(self) -> str:
@@ -309,12 +323,31 @@ class Chain:
                 to,
                 data,
                 value_wei,
+                most_fee_wei=self.most_fee_wei,
                 timeout_s=self.transaction_timeout_s,
                 poll_s=self.poll_s,
                 spare_gas=spare_gas,
                 before_send=note,
             )
             return _typed(raw, data)
+
+    def void(self, account: LocalAccount) -> bool:
+        """Make sure that what the account may have under way is in no block ever.
+
+        Returns:
+            False if it got into one before.
+
+        Raises:
+            ChainError: as of ``transactions.void``.
+        """
+        with self._sending, answers():
+            return transactions.void(
+                self.w3,
+                account,
+                self.most_fee_wei,
+                timeout_s=self.transaction_timeout_s,
+                poll_s=self.poll_s,
+            )
 
     def send_signed(self, raw: bytes) -> Receipt:
         """Send what somebody else has signed; errors as in ``transactions.send_signed``."""

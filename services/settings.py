@@ -32,6 +32,12 @@ class ProcessSettings(BaseSettings):
     transaction_timeout_s: float = Field(
         120.0, gt=0, description="Seconds to wait until a sent transaction is in a block."
     )
+    most_fee_gwei: float = Field(
+        1_000.0,
+        gt=0,
+        description="What a transaction may offer per gas at most, tip included: a node that makes "
+        "up fees cannot have an account spend all it has.",
+    )
     poll_s: float = Field(0.5, gt=0, description="Seconds between two looks at the chain.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level of the log lines shown."

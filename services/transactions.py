@@ -54,6 +54,7 @@ def send(
     data: bytes,
     value_wei: int,
     *,
+    most_fee_wei: int,
     timeout_s: float,
     poll_s: float,
     spare_gas: int = 0,
@@ -67,6 +68,7 @@ def send(
         to: the receiver; None creates a contract.
         data: the call, or the creation code.
         value_wei: ether to send along, in wei.
+        most_fee_wei: to offer per gas.
         timeout_s: seconds until inclusion, in all.
         poll_s: seconds between two looks.
         spare_gas: gas to allow beyond the estimate, for work that another transaction of the same
@@ -89,7 +91,9 @@ def send(
             request["to"] = to
         request["gas"] = _gas_limit(w3, account, request, spare_gas)
         try:
-            receipt = _send_until_included(w3, account, request, deadline, poll_s, before_send)
+            receipt = _send_until_included(
+                w3, account, request, most_fee_wei, deadline, poll_s, before_send
+            )
         except _NonceAheadError:
             log.warning("earlier_transactions_undone", account=account.address)
             if time.monotonic() < deadline:
@@ -108,6 +112,27 @@ def send(
         if receipt["status"] != 1:
             _raise_cause(w3, request, receipt)
         return receipt
+
+
+def void(
+    w3: Web3, account: LocalAccount, most_fee_wei: int, *, timeout_s: float, poll_s: float
+) -> bool:
+    """Take the nonce of a transaction that may be under way, so that no block ever takes that one.
+
+    Returns:
+        False if that one was faster.
+
+    Raises:
+        InsufficientFundsError, TransactionError: as `send`.
+    """
+    request: TxParams = {"from": account.address, "to": account.address, "value": Wei(0)}
+    request |= {"data": b"", "gas": 21_000}
+    deadline = time.monotonic() + timeout_s
+    try:
+        _send_until_included(w3, account, request, most_fee_wei, deadline, poll_s, None)
+    except (_NonceAheadError, _NonceTakenError):
+        return False
+    return True
 
 
 def send_signed(w3: Web3, raw: bytes, *, timeout_s: float, poll_s: float) -> TxReceipt:
@@ -170,6 +195,7 @@ def _send_until_included(
     w3: Web3,
     account: LocalAccount,
     request: TxParams,
+    most_fee_wei: int,
     deadline: float,
     poll_s: float,
     before_send: Callable[[bytes, int], None] | None,
@@ -181,6 +207,11 @@ def _send_until_included(
     patience = (deadline - time.monotonic()) / _FEE_ROUNDS
     hashes: list[bytes] = []
     while time.monotonic() < deadline:
+        if fee > most_fee_wei:
+            raise TransactionError(
+                f"{fee} wei per gas would have to be offered, and FEDSERUM_MOST_FEE_GWEI allows "
+                f"{most_fee_wei}: wait until gas is cheaper, or allow more if the node is right"
+            )
         _check_funds(w3, account.address, request["value"], request["gas"], fee)
         fields: Any = {
             **request,

@@ -25,12 +25,7 @@ def connect(
         SettingsError: neither the contract's address nor an orchestrator is set.
         ChainError: node or orchestrator do not answer, or another contract is there.
     """
-    chain = Chain(
-        settings.rpc_url,
-        settings.rpc_timeout_s,
-        settings.transaction_timeout_s,
-        settings.poll_s,
-    )
+    chain = Chain.of(settings)
     contract = settings.contract or _ask_orchestrator(chain, settings, wait_s)
     verify_contract(chain, contract, settings.code_hash)
     return Federation(chain, contract, account)

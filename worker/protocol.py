@@ -5,8 +5,8 @@ goes on where it was, and one whose node or disk failed just looks again. When a
 may make stays undone, the worker makes it itself.
 """
 
-import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,16 @@ from services.errors import (
     ChainError,
     ContractMissingError,
     ContractRevertError,
-    InsufficientFundsError,
     JournalError,
     RoundError,
-    TransactionError,
     WrongChainError,
 )
-from services.keeper import Duty, due, perform
 from services.patience import Patience
 from services.samples import FloatArray, IndexArray
 from services.settings import WorkerSettings
 from services.task import Task
 from worker.journal import Entry
+from worker.keeping import NOT_OURS, LastKeeper
 from worker.report import Reporter
 from worker.revealed import peer_frequencies, revealed_labels
 from worker.sample_order import SampleOrder
@@ -38,8 +36,6 @@ from worker.steps import TOO_LATE, Steps
 if TYPE_CHECKING:
     from worker.study import Study
 
-# What may fail in a call that anyone may make; our own round goes on.
-NOT_OURS = (ContractRevertError, InsufficientFundsError, TransactionError)
 # What no waiting mends, of what the chain may answer.
 FINAL = (ContractMissingError, ContractRevertError, WrongChainError)
 
@@ -63,11 +59,13 @@ class Worker:
     steps: Steps
     reporter: Reporter
     settings: WorkerSettings
-    _duty: Duty | None = field(default=None, init=False)
-    _patient_until: float = field(default=0.0, init=False)
-    _next_look: float = field(default=0.0, init=False)
     _order_awaited: int = field(default=0, init=False)
     _hands_on_at: dict[int, list[float]] = field(default_factory=dict, init=False)  # by round
+    _voided: int = field(default=0, init=False)
+    _keeper: LastKeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._keeper = LastKeeper(self.federation, self.settings.keeper_grace_s)
 
     def take_part(self) -> None:
         """Play every round until the federation is closed, then withdraw.
@@ -126,6 +124,7 @@ class Worker:
         is_confirmed = self._is_confirmed(phase, round_number)
         if phase is Phase.REVEAL and is_confirmed:
             self._reveal(round_number)  # which waits for no training, and needs no learner
+        self._void_late_commit(round_number - (phase is Phase.COMMIT))
         if not self.study.is_trained:
             self._train()
             return False
@@ -137,7 +136,7 @@ class Worker:
             if phase is Phase.COMMIT:
                 self._commit(round_number)
                 self._hand_on_order(round_number)
-        self._keep()
+        self._keeper.keep()
         return False
 
     def _is_confirmed(self, phase: Phase, round_number: int) -> bool:
@@ -204,6 +203,21 @@ class Worker:
             log.warning("commit_not_sent", round=round_number, why=str(error))
             return
         log.info("labels_committed", round=round_number, tx=receipt.transaction_hash)
+
+    def _void_late_commit(self, round_number: int) -> None:
+        """Take back what may be left of a commit that came into no block of its round.
+
+        In another round's window the contract would take it for that round's commitment, which
+        nothing opens, and the deposit would be lost.
+        """
+        if round_number <= self._voided:
+            return
+        with suppress(JournalError):  # what cannot be read has been said, and commits to nothing
+            is_ours = any(self.federation.commitment_of(round_number, self.account.address))
+            if not is_ours and self.steps.journal.read(round_number):
+                is_void = self.federation.chain.void(self.account)
+                log.warning("late_commit_voided", round=round_number, was_under_way=not is_void)
+        self._voided = round_number
 
     def _await_order(self, round_number: int) -> None:
         """Say once in a round that nothing can be labelled yet."""
@@ -285,10 +299,6 @@ class Worker:
 
     # ---------------------------------------------------------------------------- support
 
-    def _grace_s(self) -> float:
-        """Workers are patient for different times, so that one of them is first."""
-        return self.settings.keeper_grace_s * random.uniform(1.0, 1.5)
-
     def _hand_on_order(self, round_number: int) -> None:
         """Bring the key of a sealed order to who may lack it, if nobody has for the grace time."""
         if self.order.sealed is None:
@@ -297,7 +307,7 @@ class Worker:
         if round_number not in self._hands_on_at:
             # The second time half-way to the deadline, whatever others have posted by then.
             left_s = self.federation.deadline() - self.federation.chain.now()
-            early = now + self._grace_s()
+            early = now + self._keeper.grace_s()
             self._hands_on_at[round_number] = [early, max(early, now + left_s / 2)]
         times = self._hands_on_at[round_number]
         if not times or now < times[0]:
@@ -307,25 +317,3 @@ class Worker:
             self.order.hand_on(round_number, is_late=not times)
         except NOT_OURS as error:
             log.warning("order_key_not_handed_on", why=str(error))
-
-    def _keep(self) -> None:
-        """Make a due call that nobody has made for the grace time, and those that it leads to."""
-        now, grace_s = time.monotonic(), self.settings.keeper_grace_s
-        if now < self._next_look:
-            return
-        self._next_look = now + grace_s / 4
-        duty = due(self.federation)
-        if duty != self._duty:
-            self._duty, self._patient_until = duty, now + self._grace_s()
-        if duty is None or now < self._patient_until:
-            return
-        round_number = duty.round_number
-        log.warning("keeper_missing", call=duty.call, round=round_number)
-        try:
-            while duty is not None:
-                perform(self.federation, duty)
-                duty = due(self.federation)
-        except NOT_OURS as error:
-            # Nobody owes anybody this call; our own commit or reveal must not fail for it.
-            log.warning("keeper_failed", round=round_number, why=str(error))
-            self._duty = None
