@@ -122,7 +122,7 @@ def alone(
     """One worker process that labels one of two chunks, and three members whom the test plays."""
     with parties(start_node(), federation, home, tmp_path) as build:
         party = build(committee=2)
-        party.worker(model=predictions_of(home, tmp_path), **SOON)
+        party.worker(model=predictions_of(home, tmp_path / "predictions"), **SOON)
         yield party
 
 
