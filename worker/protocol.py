@@ -237,11 +237,12 @@ class Worker:
                 return
             if error.name not in TOO_LATE:
                 raise
-            raise RoundError(
-                f"round {round_number}: reveals closed before ours was in ({error}); reveal "
-                "earlier by keeping the worker running, and by a larger FEDSERUM_REVEAL_MARGIN_S"
-                f" (now {self.settings.reveal_margin_s}) to be warned"
-            ) from error
+            # Closed without ours, or a look that was out of date: the next one knows.
+            advice = (
+                "keep the worker running, and have a larger FEDSERUM_REVEAL_MARGIN_S to be warned"
+            )
+            log.warning("reveal_too_late", round=round_number, why=str(error), advice=advice)
+            return
         if receipt is None:
             log.info("reveal_not_needed", round=round_number)
             return
