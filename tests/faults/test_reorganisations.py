@@ -106,7 +106,7 @@ def test_whatever_is_undone_is_done_again(
             learnt = [event["round"] for event in told if event["event"] == "round_learnt"]
             assert learnt == [1, 2]  # though round 1 was settled twice
         head = stage.chain.block_number()
-        orchestrator.wait_for("/federation", lambda answer: answer.json()["head_block"] == head)
+        orchestrator.wait_for("/ready", lambda found: found.json().get("indexed_block") == head)
         before = shown(played)
         orchestrator.kill()
         orchestrator.start_ready()
