@@ -11,9 +11,11 @@ import { open, rename } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 
-const STATE = '/chain/state.json'
-const BORN = '/chain/born'
-const RPC = 'http://127.0.0.1:8545'
+const HOME = process.env.CHAIN_HOME ?? '/chain'
+const PORT = process.env.CHAIN_PORT ?? '8545'
+const STATE = `${HOME}/state.json`
+const BORN = `${HOME}/born`
+const RPC = `http://127.0.0.1:${PORT}`
 const BLOCK_TIME_S = 1
 const LOOK_EVERY_MS = 100
 const SAVING_SHARE = 0.25 // of the time, at most: a large state is saved less often
@@ -67,7 +69,8 @@ async function mineAndSave() {
 }
 
 if (!existsSync(BORN)) await write(BORN, `${now()}`)
-const options = ['--no-mining', '--timestamp', readFileSync(BORN, 'utf8'), ...process.argv.slice(2)]
+const options = ['--no-mining', '--timestamp', readFileSync(BORN, 'utf8'), '--port', PORT]
+options.push(...process.argv.slice(2))
 if (existsSync(STATE)) options.push('--load-state', STATE)
 const anvil = spawn('anvil', options, { stdio: 'inherit' })
 let isStopping = false

@@ -190,8 +190,9 @@ def labels(federation: Federation, number: int | None, file: Path, votes: Path |
         votes: for the votes, if wanted.
 
     Raises:
-        RoundError: no such round is settled, it was void, or the node shows other labels than the
-            contract settled.
+        RoundError: no such round is settled, it was void, or the node shows other votes than were
+            revealed.
+        ChainError: the node shows other labels than the contract settled.
         LabelsError: a file cannot be written.
     """
     task = federation.task()

@@ -109,7 +109,9 @@ class Worker:
             return self._play(*place)
         except (ContractRevertError, RoundError) as error:
             found = self.federation.round(), self.federation.phase()
-            if found == place:
+            # Back and forth again it may have gone, if the contract saw another phase than we.
+            is_refused = isinstance(error, ContractRevertError) and error.name in TOO_LATE
+            if found == place and not is_refused:
                 raise
             log.warning("chain_moved", why=str(error), to=found[1].name.lower(), round=found[0])
             return False

@@ -217,7 +217,7 @@ def global_labels(federation: Federation, task: Task, round_number: int) -> wire
     They come from the contract's events and are checked against the hashes that it keeps.
 
     Raises:
-        RoundError: the node shows others.
+        ChainError: the node shows others, or the round is not settled any more.
     """
     events = federation.round_events(round_number, ["ChunkAggregated", "RoundVoided"])
     if any(event.name == "RoundVoided" for event in events):
@@ -228,7 +228,7 @@ def global_labels(federation: Federation, task: Task, round_number: int) -> wire
     for chunk, size in enumerate(sizes):
         data = packed.get(chunk, b"")
         if keccak(data) != federation.global_labels_hash(round_number, chunk):
-            raise RoundError(
+            raise ChainError(
                 f"round {round_number}: the node shows other global labels for chunk {chunk} "
                 "than the contract settled; use another node (FEDSERUM_RPC_URL)"
             )

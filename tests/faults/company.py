@@ -61,7 +61,8 @@ def company(
     with commands(folder) as make:
 
         def make_worker(name: str, verb: str, **settings: object) -> Command:
-            return make(name, verb, **({"model": predictions_of(home, folder)} | settings))
+            model = predictions_of(home, folder / f"{name}-predictions")
+            return make(name, verb, **({"model": model} | settings))
 
         def build(**fields: Any) -> Company:
             task = {
@@ -78,8 +79,7 @@ def company(
 
 
 def predictions_of(home: Home, folder: Path) -> str:
-    """A learner that is a file: it labels as it does in no time, and needs no torch."""
-    place = folder / "predictions"
-    place.mkdir(exist_ok=True)
-    np.save(place / "public.npy", np.arange(len(load_idx(home.folder / "public"))) % 10)
-    return f"files:{place}"
+    """A learner that is a file: it labels a sample with its number modulo ten, without torch."""
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "public.npy", np.arange(len(load_idx(home.folder / "public"))) % 10)
+    return f"files:{folder}"

@@ -23,7 +23,7 @@ def test_a_reveal_that_comes_before_its_phase_is_made_again(build: Callable[...,
         wait_for_transaction(node)
         node.rpc("anvil_reorg", 1, [])
         assert chain.phase() is Phase.COMMIT
-    assert worker.wait_for("chain_moved")["to"] == "commit"
+    worker.wait_for("reveal_too_late")
     last = max(party.openings)
     party.stage.workers[last].commit(party.openings[last].commitment)
     party.await_reveal()

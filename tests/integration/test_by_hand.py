@@ -19,7 +19,14 @@ from hand.standing import ether
 from hand.status import status
 from services import wire
 from services.chain import Federation, Phase
-from services.errors import FedserumError, JournalError, LabelsError, MembershipError, RoundError
+from services.errors import (
+    ChainError,
+    FedserumError,
+    JournalError,
+    LabelsError,
+    MembershipError,
+    RoundError,
+)
 from services.keeper import due, perform
 from services.task import WAD
 from worker.journal import Journal
@@ -314,7 +321,7 @@ def test_labels_that_a_node_forges_are_not_written(
     files = tmp_path / "global.npy", tmp_path / "votes.npy"
     forge("ChunkAggregated", "globalLabels")
     assert "the node shows other global labels for chunk 0" in refused(
-        RoundError, verbs.labels, stage.deployer, 1, *files
+        ChainError, verbs.labels, stage.deployer, 1, *files
     )
     forge("Revealed", "labels")
     assert "the node shows other labels of 0x" in refused(
