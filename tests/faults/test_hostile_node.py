@@ -27,6 +27,7 @@ TRANSFER = {
     "chainId": 31337,
 }
 HASH = "0x" + "11" * 32
+ASK_NOTHING = ("at", "choose_node", "of", "pending")  # methods of a client
 
 RESULTS = [
     *(None, True, 5, -1, 1.5, 2**70, 2**300, float("nan"), "", "text", "0x", "0x1", "0x7a69"),
@@ -86,6 +87,8 @@ def questions(url: str, contract: str, account: Any) -> dict[str, Callable[[], A
         "signer": contract,
         "spare_gas": 0,
         "to": contract,
+        "at_block": 1,
+        "contract": contract,
         "to_block": None,
         "topics": [],
         "transaction_hash": HASH,
@@ -95,7 +98,7 @@ def questions(url: str, contract: str, account: Any) -> dict[str, Callable[[], A
     found: dict[str, Callable[[], Any]] = {}
     for target in (chain, federation):
         for name, method in inspect.getmembers(target, inspect.ismethod):
-            if not name.startswith("_") and name not in ("choose_node", "at"):  # which ask nothing
+            if not name.startswith("_") and name not in ASK_NOTHING:
                 options = {each: known[each] for each in inspect.signature(method).parameters}
                 if name in ("reveal", "hash_commitment"):
                     options["labels"] = b""
