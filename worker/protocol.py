@@ -134,7 +134,7 @@ class Worker:
             self._learn_settled(round_number if phase is Phase.CLOSED else round_number - 1)
             if phase is Phase.CLOSED:
                 self._withdraw()
-                return True
+                return self._is_paid()
             if phase is Phase.COMMIT:
                 self._commit(round_number)
                 self._hand_on_order(round_number)
@@ -146,17 +146,26 @@ class Worker:
 
         A reveal that must be made now or never is made: not to reveal costs the deposit.
         """
-        depth, federation = self.settings.confirmations, self.federation
-        if depth == 0 or phase is Phase.REGISTRATION:
+        federation = self.federation
+        if self.settings.confirmations == 0 or phase is Phase.REGISTRATION:
             return True
         left_s = federation.deadline() - federation.chain.now()
         if phase is Phase.REVEAL and left_s < 2 * self.settings.reveal_margin_s:
             return True
-        before = federation.at(max(0, federation.chain.block_number() - depth))
+        before = self._before()
         try:
             return (before.phase(), before.round()) == (phase, round_number)
         except ContractMissingError:
             return False  # which is that young
+
+    def _is_paid(self) -> bool:
+        """Whether the balance is withdrawn, for good."""
+        return self._before().balance_of(self.account.address) == 0
+
+    def _before(self) -> Federation:
+        """The federation as it was so many blocks ago that it stays so."""
+        last = self.federation.chain.block_number()
+        return self.federation.at(max(0, last - self.settings.confirmations))
 
     # ------------------------------------------------------------------------------ steps
 

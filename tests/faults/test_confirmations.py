@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from local import wait_until
 from party import Party
 from test_envelopes import files_of
 
@@ -30,8 +31,11 @@ def test_a_worker_waits_for_confirmations(build: Callable[..., Party], tmp_path:
         act()
         go_on()
     party.keep()
-    for _ in range(DEPTH):
-        party.node.rpc("evm_mine")
+    for look in (lambda: worker.events("balance_withdrawn"), lambda: not worker.is_running()):
+        assert not look()
+        for _ in range(DEPTH):
+            party.node.rpc("evm_mine")
+        wait_until(look, worker.said)
     assert worker.end() == 0, worker.said()
     assert worker.events("round_learnt")
 
