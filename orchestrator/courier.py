@@ -17,7 +17,7 @@ from services.membership import SealedOrder, read_own_description
 from services.sealed_order import key_hash, read_order_key
 from services.task import Task
 
-PAUSE_S = 10.0  # between two attempts at something that failed
+PAUSE_S = 10.0  # between two looks, and between two attempts at something that failed
 
 log = structlog.get_logger()
 
@@ -52,22 +52,27 @@ class Courier:
                 )
 
     def deliver(self) -> None:
-        """Post what has not been posted; does nothing in Registration, and once it is done.
+        """Post what has not been posted; nothing in Registration, and once it is done for good.
 
-        A failure is logged, and it is tried again after a pause: whoever keeps the federation is
-        not to be kept from that.
+        As long as round 1 takes commits it looks again, since a reorganisation may undo it. A
+        failure is logged, and tried again after a pause: whoever keeps the federation is not to be
+        kept from that.
         """
         if self._sealed is None or time.monotonic() < self._next_attempt:
             return
         try:
-            if self._federation.phase() is Phase.REGISTRATION:
+            phase, number = self._federation.phase(), self._federation.round()
+            if phase is Phase.REGISTRATION:
                 return
             deliver(self._federation, self._sealed.envelopes, self._account, self._key)
         except ChainError as error:
             self._next_attempt = time.monotonic() + PAUSE_S
             log.warning("envelopes_not_posted", why=str(error), next_attempt_s=PAUSE_S)
             return
-        self._sealed = None
+        if (phase, number) == (Phase.COMMIT, 1):
+            self._next_attempt = time.monotonic() + PAUSE_S
+        else:
+            self._sealed = None
 
 
 def _sealed_order(task: Task, key_file: Path) -> SealedOrder | None:

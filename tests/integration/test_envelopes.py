@@ -9,6 +9,7 @@ import pytest
 from conftest import Deployed
 from eth_abi.abi import encode
 from local import SAMPLES, wait_until
+from nodes import Node
 from party import Party
 from test_by_hand import keep, steps_of
 
@@ -254,6 +255,24 @@ def test_the_courier_has_the_pinned_key_or_says_so(
         courier.deliver()
     courier.deliver()
     assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
+    courier.deliver()
+    assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
+
+
+def test_the_courier_brings_again_what_was_undone(
+    stage: Deployed, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as somebody may still need it to commit in round 1."""
+    monkeypatch.setattr("orchestrator.courier.PAUSE_S", 0.0)
+    file = tmp_path / "order.key"
+    file.write_text(KEY.hex())
+    courier = Courier(stage.deployer, account_of(stage.deployer), file)
+    snapshot = node.rpc("evm_snapshot")
+    for _ in range(2):
+        courier.deliver()
+        assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
+    node.rpc("evm_revert", snapshot)
+    assert read_envelopes(stage.deployer, PLACE, stage.members[0]) == []
     courier.deliver()
     assert len(read_envelopes(stage.deployer, PLACE, stage.members[0])) == 1
 
