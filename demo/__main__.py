@@ -124,6 +124,7 @@ def _start_chain(processes: Processes, settings: DemoSettings) -> None:
         str(ANVIL),
         *("--host", "127.0.0.1", "--port", str(settings.chain_port)),
         *("--block-time", "1", "--enable-tx-gas-limit", "--quiet"),
+        *("--max-persisted-states", "64"),  # or a long demo fills the disk with past ones
     ]
     processes.start("chain", command, dict(os.environ))
     _await_answer(processes, httpx.Client(base_url=settings.rpc_url), "/", "chain")
