@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from party import Home, Party
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes one has all of a file's tests, and one all that start containers."""
     for item in items:

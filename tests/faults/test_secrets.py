@@ -205,6 +205,7 @@ def failing(stage: Stage, worker: Command, folder: Path, make: Any) -> None:
     unreachable = worker.settings | {
         "rpc_url": f"http://{RPC_USER}:{RPC_PASSWORD}@127.0.0.1:{free_port()}/{RPC_PATH}",
         "contract": "0x" + "11" * 20,
+        "patience_s": 1,
     }
     wrong = {
         "wrong-password": worker.settings | {"key_password_file": folder / "wrong"},
