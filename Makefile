@@ -45,7 +45,8 @@ demo: setup ## Run a federation on this host: WORKERS=10 SAMPLES=10000 ALPHA=100
 test: setup ## Lint, then run every test: contract, unit, differential, integration, faults, stack, Flower, Hardhat; JOBS=2 at a time.
 	@$(MAKE) --no-print-directory lint
 	@FORGE_SNAPSHOT_CHECK=true $(FORGE) test || { echo 'error: see above; if only gas figures differ and are meant to, run `make snapshots` and commit contracts/snapshots' >&2; exit 1; }
-	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadgroup
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --ignore tests/stack
+	$(BIN)/pytest tests/stack
 	@$(MAKE) --no-print-directory flower hardhat
 
 hardhat: setup tests/hardhat/node_modules/.ready ## Run the faster integration tests on Hardhat's node.

@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from party import Home, Party
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes one has all of a file's tests, and one all that start containers."""
-    for item in items:
-        place = item.path.parent if item.path.parent.name == "stack" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(place)))
-
-
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets that FEDSERUM_REAL_DATA names: emnist-47, usps, as idx files."""
