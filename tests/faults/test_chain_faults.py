@@ -73,7 +73,7 @@ def test_a_chain_that_is_killed_in_every_phase_is_waited_for(
 def test_an_orchestrator_that_is_killed_in_every_phase_goes_on(
     chain: KeptChain, build: Callable[..., Company]
 ) -> None:
-    """It finds its federation on the chain; killed for good before the last reveal, workers keep."""
+    """It finds its federation on the chain; once it is killed for good, workers keep."""
     played = build(rounds=1)
     played.start(**SETTINGS, keeper_grace_s=3)
     for name, n_events in PHASES[:2]:
