@@ -203,15 +203,11 @@ def _send_until_included(
     """Send under one nonce, with a higher fee each time it stays out of the blocks too long."""
     nonce = w3.eth.get_transaction_count(account.address, "latest")
     chain_id = w3.eth.chain_id
-    tip, fee = _fees(w3)
+    tip, fee = _fees(w3, most_fee_wei)
     patience = (deadline - time.monotonic()) / _FEE_ROUNDS
     hashes: list[bytes] = []
     while time.monotonic() < deadline:
-        if fee > most_fee_wei:
-            raise TransactionError(
-                f"{fee} wei per gas would have to be offered, and FEDSERUM_MOST_FEE_GWEI allows "
-                f"{most_fee_wei}: wait until gas is cheaper, or allow more if the node is right"
-            )
+        _check_fee(fee, most_fee_wei)
         _check_funds(w3, account.address, request["value"], request["gas"], fee)
         fields: Any = {
             **request,
@@ -233,7 +229,7 @@ def _send_until_included(
         receipt = _await_kept(w3, account.address, nonce, sent, hashes, until, poll_s)
         if receipt is not None:
             return receipt
-        new_tip, new_fee = _fees(w3)
+        new_tip, new_fee = _fees(w3, most_fee_wei)
         tip, fee = max(new_tip, int(tip * _FEE_STEP) + 1), max(new_fee, int(fee * _FEE_STEP) + 1)
         log.warning("transaction_fee_raised", tx=Web3.to_hex(hashes[-1]), nonce=nonce, fee_wei=fee)
     raise TransactionError(
@@ -318,13 +314,22 @@ def _await_kept(
                 return None
 
 
-def _fees(w3: Web3) -> tuple[int, int]:
+def _fees(w3: Web3, most_fee_wei: int) -> tuple[int, int]:
     """(tip, most to pay) in wei per gas; twice the base fee outlasts six full blocks."""
     base = w3.eth.get_block("latest").get("baseFeePerGas")
     if base is None:
         raise TransactionError("the chain has no base fee; expected one with EIP-1559")
     tip = w3.eth.max_priority_fee
-    return tip, 2 * base + tip
+    _check_fee(base + tip, most_fee_wei)
+    return tip, min(2 * base + tip, most_fee_wei)
+
+
+def _check_fee(fee: int, most_fee_wei: int) -> None:
+    if fee > most_fee_wei:
+        raise TransactionError(
+            f"{fee} wei per gas would have to be offered, and FEDSERUM_MOST_FEE_GWEI allows "
+            f"{most_fee_wei}: wait until gas is cheaper, or allow more if the node is right"
+        )
 
 
 def _check_funds(w3: Web3, address: ChecksumAddress, value: int, gas: int, fee: int) -> None:

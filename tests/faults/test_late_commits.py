@@ -6,17 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from aftermath import check
 from eth_utils.crypto import keccak
-from nodes import Node, answer, lying
+from nodes import answer, lying
 from party import Party
 from test_envelopes import files_of
-
-from services.chain import Chain
-from services.errors import TransactionError
-
-GWEI = 10**9
 
 
 def test_a_commit_that_outlasts_its_round_is_void(
@@ -59,18 +53,3 @@ def test_a_commit_that_outlasts_its_round_is_void(
         party.keep()
         assert worker.end() == 0, worker.said()
     check(party.stage, guilty=set())
-
-
-def test_a_node_that_makes_up_fees_cannot_spend_the_account(node: Node) -> None:
-    """Nothing is offered beyond the setting."""
-
-    def say(request: dict[str, Any]) -> bytes | None:
-        if request["method"] == "eth_maxPriorityFeePerGas":
-            return answer(request, result=hex(2_000 * GWEI))
-        return None
-
-    account = node.new_account()
-    with lying(say, node.url) as url:
-        chain = Chain(url)
-        with pytest.raises(TransactionError, match="FEDSERUM_MOST_FEE_GWEI allows 1000000000000"):
-            chain.transfer(account, account.address, 1)

@@ -11,7 +11,7 @@ from nodes import Node, answer, lying
 from proxy import LOSE_ANSWER, proxied
 
 from services.chain import Chain
-from services.errors import ChainUnreachableError
+from services.errors import ChainUnreachableError, TransactionError
 
 EMPTY_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 GWEI = 10**9
@@ -147,3 +147,33 @@ def test_a_fee_that_is_out_of_date_is_raised_and_not_an_error(start_node: Any) -
         client(url).transfer(account, EMPTY_ADDRESS, 5)
     assert looks
     assert (nonce_of(node, account), node.chain().balance_wei(EMPTY_ADDRESS)) == (1, 5)
+
+
+def test_a_node_that_makes_up_fees_cannot_spend_the_account(node: Node) -> None:
+    """Nothing is offered beyond the setting."""
+
+    def say(request: dict[str, Any]) -> bytes | None:
+        if request["method"] == "eth_maxPriorityFeePerGas":
+            return answer(request, result=hex(2_000 * GWEI))
+        return None
+
+    account = node.new_account()
+    with lying(say, node.url) as url:
+        chain = Chain(url)
+        with pytest.raises(TransactionError, match="FEDSERUM_MOST_FEE_GWEI allows 1000000000000"):
+            chain.transfer(account, account.address, 1)
+
+
+def test_what_must_be_paid_counts_and_not_what_might(start_node: Callable[..., Node]) -> None:
+    """Twice the base fee is offered, to outlast full blocks; near the setting less is enough."""
+    node = start_node()
+    account, chain = node.new_account(), client(node.url)
+    node.set_base_fee(600 * GWEI)
+    node.rpc("evm_mine")
+    receipt = chain.transfer(account, EMPTY_ADDRESS, 1)
+    sent = node.rpc("eth_getTransactionByHash", receipt.transaction_hash)
+    assert int(sent["maxFeePerGas"], 16) == chain.most_fee_wei == 1_000 * GWEI
+    node.set_base_fee(1_000 * GWEI)
+    node.rpc("evm_mine")
+    with pytest.raises(TransactionError, match="wait until gas is cheaper"):
+        chain.transfer(account, EMPTY_ADDRESS, 1)
