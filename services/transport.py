@@ -22,6 +22,7 @@ from services.well_formed import natural
 ODDS_BLOCKS = 2  # nodes this far apart may simply not have heard of the last blocks yet
 ATTEMPTS = 5
 ATTEMPTS_OF_SEVERAL = 2  # another node may answer at once
+HEAD_S = 2.0  # a node that takes longer to tell its latest block has no say in the median
 CHAIN_ID, BLOCK, HEAD = map(RPCEndpoint, ("eth_chainId", "eth_getBlockByNumber", "eth_blockNumber"))
 
 log = structlog.get_logger()
@@ -57,12 +58,12 @@ class Transport(HTTPProvider):
             ChainError: the answer is too large.
         """
         if len(self._urls) == 1:
-            return self._ask(self._urls[0], method, params, ATTEMPTS)
+            return self._ask(self._urls[0], method, params, ATTEMPTS, self._timeout_s)
         problems = []
         for url in self._urls:
             try:
-                self._require_same_chain(url)
-                answer = self._ask(url, method, params, ATTEMPTS_OF_SEVERAL)
+                self._require_same_chain(url, self._timeout_s)
+                answer = self._ask(url, method, params, ATTEMPTS_OF_SEVERAL, self._timeout_s)
             except ChainUnreachableError as error:
                 problems.append(str(error))
                 continue
@@ -77,11 +78,11 @@ class Transport(HTTPProvider):
         """
         if len(self._urls) == 1:
             return
-        heads = {}
+        heads, timeout_s = {}, min(HEAD_S, self._timeout_s)
         for url in self._urls:
             try:
-                self._require_same_chain(url)
-                head = self._ask(url, HEAD, [], attempts=1)["result"]
+                self._require_same_chain(url, timeout_s)
+                head = self._ask(url, HEAD, [], 1, timeout_s)["result"]
                 heads[url] = natural(int(str(head), 16), 48)
             except (ChainError, KeyError, ValueError):
                 continue  # what is wrong with it shows when it is used
@@ -100,12 +101,12 @@ class Transport(HTTPProvider):
             log.warning("node_replaced", before=self.place, now=shown_url(url))
             self._urls = [url, *(other for other in self._urls if other != url)]
 
-    def _require_same_chain(self, url: str) -> None:
+    def _require_same_chain(self, url: str, timeout_s: float) -> None:
         """Once per node: does it serve the chain of the first one that answered?"""
         if url in self._same_chain:
             return
-        chain_id = self._ask(url, CHAIN_ID, [], attempts=1).get("result")
-        genesis: Any = self._ask(url, BLOCK, ["0x0", False], attempts=1).get("result")
+        chain_id = self._ask(url, CHAIN_ID, [], 1, timeout_s).get("result")
+        genesis: Any = self._ask(url, BLOCK, ["0x0", False], 1, timeout_s).get("result")
         found = (chain_id, genesis.get("hash") if isinstance(genesis, dict) else None)
         self._chain = self._chain or found
         if found != self._chain:
@@ -115,7 +116,9 @@ class Transport(HTTPProvider):
             )
         self._same_chain.add(url)
 
-    def _ask(self, url: str, method: RPCEndpoint, params: Any, attempts: int) -> RPCResponse:
+    def _ask(
+        self, url: str, method: RPCEndpoint, params: Any, attempts: int, timeout_s: float
+    ) -> RPCResponse:
         request = self.encode_rpc_request(method, params)
         place = shown_url(url)
 
@@ -130,7 +133,7 @@ class Transport(HTTPProvider):
                 on=may_pass, attempts=attempts, timeout=30, wait_max=2, wait_jitter=0.2
             ):
                 with attempt:
-                    raw = post(url, request, self.get_request_headers(), self._timeout_s)
+                    raw = post(url, request, self.get_request_headers(), timeout_s)
             answer = self.decode_rpc_response(raw)
         except NoAnswerError as error:
             raise ChainUnreachableError(

@@ -1,5 +1,6 @@
 """Of several nodes some may be gone, stand still, make up blocks, or serve another chain."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_the_median_of_three_is_believed(node: Node) -> None:
         pair = Chain(f"{still},{node.url}")
         pair.choose_node()
         assert pair.place == node.url
+
+
+def test_a_node_that_hangs_holds_up_no_look(node: Node) -> None:
+    """It has its two seconds each time, and not the time that an answer may take."""
+    with ExitStack() as stack:
+        hanging = stack.enter_context(lying(lambda _: time.sleep(6), node.url))
+        chain = Chain(f"{node.url},{hanging}", timeout_s=30)
+        begin = time.monotonic()
+        chain.choose_node()
+        assert time.monotonic() - begin < 5
+        assert chain.place == node.url
 
 
 def test_a_worker_reveals_though_its_first_node_stands_still(
