@@ -39,22 +39,19 @@ Say = Callable[[dict[str, Any]], bytes | None]  # the answer to a request; None:
 
 
 @contextmanager
-def lying(say: Say, url: str | None = None) -> Iterator[str]:
-    """A node that says what ``say`` makes of a request; None: what the node at ``url`` says."""
-
-    client = httpx.Client(timeout=30)
+def served(reply: Callable[[bytes], bytes | None]) -> Iterator[str]:
+    """A server that answers POSTs with what ``reply`` makes of their bodies; None: it hangs up."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            body = say(json.loads(content))
+            body = reply(self.rfile.read(int(self.headers["Content-Length"])))
             if body is None:
-                kind = {"Content-Type": "application/json"}
-                body = client.post(str(url), content=content, headers=kind).content
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+                return
+            with suppress(OSError):  # the other side may have given up
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
@@ -66,6 +63,19 @@ def lying(say: Say, url: str | None = None) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def lying(say: Say, url: str | None = None) -> Iterator[str]:
+    """A node that says what ``say`` makes of a request; None: what the node at ``url`` says."""
+    client = httpx.Client(timeout=30, headers={"Content-Type": "application/json"})
+
+    def reply(content: bytes) -> bytes:
+        body = say(json.loads(content))
+        return client.post(str(url), content=content).content if body is None else body
+
+    with served(reply) as place:
+        yield place
 
 
 def answer(request: dict[str, Any], **content: Any) -> bytes:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle, islice
 from typing import Any
 
 import httpx
+from nodes import served
 
 LOSE_REQUEST = "request lost"  # the node never gets it, the client no answer
 LOSE_ANSWER = "answer lost"  # the node does as told, the client never knows
@@ -97,27 +97,9 @@ def proxied(node_url: str, plan: Plan, delay_s: float = 1.5) -> Iterator[Proxy]:
     """Put a proxy in front of a node."""
     client = httpx.Client(timeout=30, headers={"Content-Type": "application/json"})
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            body = proxy.answer(content, lambda data: client.post(node_url, content=data).content)
-            if body is None:
-                return
-            with suppress(OSError):  # it may have given up
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def forward(content: bytes) -> bytes:
+        return client.post(node_url, content=content).content
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    proxy = Proxy(f"http://127.0.0.1:{server.server_port}", plan, delay_s)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with client, served(lambda content: proxy.answer(content, forward)) as url:
+        proxy = Proxy(url, plan, delay_s)
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        client.close()
