@@ -73,19 +73,23 @@ class Case:
         return private, public, test
 
     def federation(
-        self, data: tuple[Dataset, Dataset, Dataset] | None = None, folder: Path | None = None
+        self,
+        data: tuple[Dataset, Dataset, Dataset] | None = None,
+        folder: Path | None = None,
+        targets: str = "majority",
     ) -> Federation:
         """Its workers.
 
         Args:
             data: what `data` gives, if it is there already.
             folder: with their learners, which are then trained; None: they are fresh.
+            targets: what they learn from a round (FEDSERUM_TARGETS).
         """
         return deal(
             *(data or self.data()),
             self.alpha,
             self.seed,
-            read_settings(WorkerSettings, epochs=self.epochs),
+            read_settings(WorkerSettings, epochs=self.epochs, targets=targets),
             N_WORKERS,
             epochs=self.epochs_of_each,
             samples=self.samples_of_each,

@@ -212,6 +212,11 @@ class Study:
         """Top-1 accuracy 0..1 on the private samples that are held out from training."""
         return self._accuracy_on(self._validation)
 
+    def validated(self) -> tuple[Labels, Labels]:
+        """What it says of the k samples of its validation split, and what they are: uint16 [k]."""
+        said = self._learner.probabilities(self._validation.samples).argmax(1)
+        return said.astype(np.uint16), labels_of(self._validation).astype(np.uint16)
+
     def _accuracy(self) -> float:
         return self._accuracy_on(self._test)
 

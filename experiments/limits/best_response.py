@@ -1,7 +1,7 @@
 """The best that one worker can do while all others are honest, found by search.
 
 `hindsight`: it knows what the others say of these very samples, which bounds from above what it
-could plan. `planned`: it knows what they said of the last round's, which is public.
+could plan. `planned`: it knows only what somebody said of other samples.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,8 @@ from experiments.limits.deviations import (
 from experiments.limits.groups import PENALTY, gains_of, random_ring
 from experiments.rewards import pay
 from services import wire
+from services.samples import IndexArray
 from services.scoring import Labels
-
-Certainties = npt.NDArray[np.floating]
 
 SURE_FROM = 0.85  # the certainty from which on docs/learning.md recommends to label
 
@@ -32,6 +31,33 @@ SURE_FROM = 0.85  # the certainty from which on docs/learning.md recommends to l
 STEPS = (0.02, 0.1, 0.3, 1.0)
 MAX_STEPS = 60
 LEAST_GAIN = 1e-4  # deposits; where no step gains more, the search ends
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What workers think of some samples.
+
+    Attributes:
+        labels: top-1 classes, uint16 [n, m], without abstentions.
+        certainties: of each label, 0..1, [n, m], if a policy may tell sure ones apart.
+    """
+
+    labels: Labels
+    certainties: npt.NDArray[np.floating] | None = None
+
+    def of(self, samples: IndexArray) -> "Opinions":
+        """The same of some of the samples."""
+        sureness = None if self.certainties is None else self.certainties[:, samples]
+        return Opinions(self.labels[:, samples], sureness)
+
+    def by_class(self) -> "Opinions":
+        """Nothing is known of how sure anybody is."""
+        return Opinions(self.labels)
+
+    def states(self, worker: int, classes: int) -> States:
+        """What a worker's policy can tell apart."""
+        sureness = None if self.certainties is None else self.certainties[worker]
+        return states(self.labels[worker], classes, sureness, SURE_FROM)
 
 
 @dataclass(frozen=True)
@@ -50,26 +76,22 @@ class Deviation:
 
 
 def hindsight(
-    labels: Labels,
-    classes: int,
-    peering: int,
-    random: np.random.Generator,
-    certainties: Certainties | None = None,
+    honest: Opinions, classes: int, peering: int, random: np.random.Generator
 ) -> list[Deviation]:
     """Of each worker in turn.
 
     Args:
-        labels: honest ones, [n, m], without abstentions.
+        honest: what everybody says.
         classes: C.
         peering: 0 one pool, 1 two leagues.
         random: draws the leagues and what policies say.
-        certainties: of each label, 0..1, [n, m], if policies may tell sure ones apart.
     """
+    labels = honest.labels
     ring = random_ring(len(labels), random)
     scores = pay(labels, classes, PENALTY, peering, ring).scores(1).tolist()
     found = []
     for worker in range(len(labels)):
-        seen = _seen(labels, classes, certainties, worker)
+        seen = honest.states(worker, classes)
         pool: OnePool | Leagues
         if peering == 0:
             pool = one_pool(labels, worker, seen, classes, PENALTY)
@@ -86,48 +108,55 @@ def hindsight(
 
 
 def planned(
-    labels: Labels,
+    policies: list[Policies],
+    honest: Opinions,
     classes: int,
     peering: int,
     random: np.random.Generator,
-    certainties: Certainties | None = None,
 ) -> list[float]:
-    """What each worker gains in a round by what would have been best in the round before.
-
-    With leagues it does not know then in which it will be, and takes all others for its peers.
+    """What each worker gains over honesty by a policy that it brought along, in deposits, [n].
 
     Args:
-        labels: honest ones of both rounds, [n, m], without abstentions; random halves are the
-            rounds.
+        policies: of each worker, by the same kind of states as `honest` has.
+        honest: what everybody thinks of the round's samples.
         classes: C.
         peering: 0 one pool, 1 two leagues.
-        random: draws.
-        certainties: as in `hindsight`.
+        random: draws the leagues and what policies say.
     """
-    order = random.permutation(labels.shape[1])
-    rounds = order[: len(order) // 2], order[len(order) // 2 :]
-    last, now = (labels[:, samples] for samples in rounds)
-    sure_last, sure_now = (
-        None if certainties is None else certainties[:, samples] for samples in rounds
-    )
-    ring = random_ring(len(labels), random)
-    gains = []
-    for worker in range(len(labels)):
-        seen = _seen(last, classes, sure_last, worker)
-        pool = one_pool(last, worker, seen, classes, PENALTY)
-        policy = search(pool, seen.honest) if peering == 0 else best_own(pool.own)
-        # In a state in which it was not then it is honest.
-        is_new = np.bincount(seen.of_samples, minlength=len(policy)) == 0
-        policy = np.where(is_new[:, None], seen.honest, policy)
-        seen = _seen(now, classes, sure_now, worker)
-        gains.append(_paid(policy, now, worker, seen, classes, peering, ring, random))
-    return gains
+    ring = random_ring(len(policies), random)
+    return [
+        _paid(
+            policy,
+            honest.labels,
+            worker,
+            honest.states(worker, classes),
+            classes,
+            peering,
+            ring,
+            random,
+        )
+        for worker, policy in enumerate(policies)
+    ]
 
 
-def _seen(labels: Labels, classes: int, certainties: Certainties | None, worker: int) -> States:
-    if certainties is None:
-        return states(labels[worker], classes)
-    return states(labels[worker], classes, certainties[worker], SURE_FROM)
+def plan(own: Opinions, worker: int, peers: Labels, classes: int, peering: int) -> Policies:
+    """What would have been best for a worker if it had known what its peers said, [S, C + 1].
+
+    With leagues it does not know in which it will be, and takes all others for its peers. In a
+    state in which it never was it is honest.
+
+    Args:
+        own: what it thinks of m samples, in its row.
+        worker: which row.
+        peers: what the n - 1 others said of these, [n - 1, m].
+        classes: C.
+        peering: 0 one pool, 1 two leagues.
+    """
+    seen = own.states(worker, classes)
+    pool = one_pool(np.vstack([own.labels[worker], peers]), 0, seen, classes, PENALTY)
+    policy = search(pool, seen.honest) if peering == 0 else best_own(pool.own)
+    is_new = np.bincount(seen.of_samples, minlength=len(policy)) == 0
+    return np.where(is_new[:, None], seen.honest, policy)
 
 
 def _paid(

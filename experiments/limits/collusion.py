@@ -3,17 +3,18 @@
 import numpy as np
 
 from experiments.limits.groups import Conduct, gains_of, random_ring
+from services.samples import IndexArray
 from services.scoring import Labels
 
 COINED = (1, 2, 5, 10)  # classes that only the two use
 
 
-def by_shared_seed(classes: int) -> Conduct:
+def by_shared_seed(classes: int, n_samples: int) -> Conduct:
     """All say the same, drawn at random without a look at the samples."""
 
-    def conduct(labels: Labels, random: np.random.Generator) -> Labels:
-        drawn = random.integers(classes, size=labels.shape[1]).astype(np.uint16)
-        return np.broadcast_to(drawn, labels.shape)
+    def conduct(group: IndexArray, random: np.random.Generator) -> Labels:
+        drawn = random.integers(classes, size=n_samples).astype(np.uint16)
+        return np.broadcast_to(drawn, (len(group), n_samples))
 
     return conduct
 

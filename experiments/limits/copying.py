@@ -7,14 +7,15 @@ import numpy as np
 
 from experiments.limits.groups import Conduct, sweep
 from services import scoring, wire
+from services.samples import IndexArray
 from services.scoring import Labels
 
 
 def copying(last: Labels) -> Conduct:
     """Everybody says the same global labels [m]."""
 
-    def conduct(labels: Labels, _: np.random.Generator) -> Labels:
-        return np.broadcast_to(last, labels.shape)
+    def conduct(group: IndexArray, _: np.random.Generator) -> Labels:
+        return np.broadcast_to(last, (len(group), len(last)))
 
     return conduct
 

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.rewards import pay
+from services.samples import IndexArray
 from services.scoring import Labels
 
 PENALTY = 1.0
 REWARD_SCALE = 1.0
 
 Gains = npt.NDArray[np.float64]
-# What k workers say [k, m] instead of their labels [k, m].
-Conduct = Callable[[Labels, np.random.Generator], Labels]
+# What k workers, given by their numbers [k], say instead of their labels, [k, m].
+Conduct = Callable[[IndexArray, np.random.Generator], Labels]
 
 
 def random_ring(n: int, random: np.random.Generator) -> list[int]:
@@ -55,7 +56,7 @@ def sweep(
         for _ in range(draws):
             group = random.permutation(n)[:size]
             said = labels.copy()
-            said[group] = conduct(labels[group], random)
+            said[group] = conduct(group, random)
             gains = gains_of(said, classes, peering, random_ring(n, random))
             sums += gains[group].mean(), np.delete(gains, group).mean()
         found["group"].append(float(sums[0] / draws))

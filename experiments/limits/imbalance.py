@@ -13,17 +13,16 @@ from services.samples import IndexArray
 from services.scoring import Labels, vote
 
 
-def imbalanced(
-    truth: npt.NDArray[np.uint16], frequent: int, share: float, random: np.random.Generator
-) -> IndexArray:
+def imbalanced(truth: npt.NDArray[np.uint16], classes: int, share: float, seed: int) -> IndexArray:
     """Indices of as many samples as there can be if one class has a share, the others alike.
 
     Args:
         truth: true classes, [m].
-        frequent: the frequent class.
-        share: its share, 0..1.
-        random: draws; no sample comes twice.
+        classes: C.
+        share: of the frequent class, 0..1.
+        seed: says which class is frequent and which samples are taken, each at most once.
     """
+    frequent, random = frequent_class(seed, classes), np.random.default_rng([seed, 6])
     there = np.bincount(truth)
     others = [x for x in range(len(there)) if x != frequent]
     rest = (1 - share) / len(others)
@@ -33,6 +32,11 @@ def imbalanced(
         random.permutation(np.flatnonzero(truth == x))[:number] for x, number in wanted.items()
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def frequent_class(seed: int, classes: int) -> int:
+    """Another one for each seed."""
+    return (3 * seed + 1) % classes
 
 
 def ratios(labels: Labels, classes: int, worker: int) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ Numbers = dict[str, Any]
 POOLS = ("one pool", "leagues")
 AT = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # shares of colluders and copiers that have a column
 SURE = "class and certainty"
+HINDSIGHT = "second round, with hindsight"
 WORDS = Path(__file__).with_suffix(".md")
 
 
@@ -35,6 +36,8 @@ def page(path: Path) -> str:
         copying_same_from=_from(alphas, "copying", "same"),
         copying_fresh=_sweep(alphas, "copying", "fresh"),
         copying_fresh_from=_from(alphas, "copying", "fresh"),
+        leaving_out=_sweep(alphas, "leaving_out"),
+        leaving_out_from=_from(alphas, "leaving_out"),
         condition=_condition(alphas),
         paper_a=gain(numbers["example"]["paper"]["a"]),
         paper_b=gain(numbers["example"]["paper"]["b"]),
@@ -43,6 +46,9 @@ def page(path: Path) -> str:
         pairs=_pairs(alphas),
         deviations=_deviations(alphas),
         leagues_verdict=_leagues_verdict(alphas),
+        learnt=_learnt(alphas),
+        plans=_plans(alphas),
+        plans_verdict=_plans_verdict(alphas),
     )
 
 
@@ -62,6 +68,12 @@ def _glance(alphas: Numbers) -> str:
             for pool in POOLS
         ]
 
+    def planned(targets: str) -> list[str]:
+        return [
+            ", ".join(gain(_most_planned(of, targets, pool)) for of in alphas.values())
+            for pool in POOLS
+        ]
+
     coined = [
         ", ".join(gain(_coined_at(of, pool, 1, 0)["mean"]) for of in alphas.values())
         for pool in POOLS
@@ -77,7 +89,15 @@ def _glance(alphas: Numbers) -> str:
         ("copying, same samples", *shares("copying", "same"), "fresh samples; a warning"),
         ("copying, fresh samples", *shares("copying", "fresh"), "as with a shared seed"),
         ("one liar, with hindsight: gain up to", *most("class"), "leagues; a warning"),
-        ("one liar, planned: gain up to", *most("class, planned"), "leagues; a warning"),
+        *(
+            (f"one liar, planned ({targets} learnt): up to", *planned(targets), "leagues; rounds")
+            for targets in _first(alphas)["rounds"]
+        ),
+        (
+            "labelling everything where others abstain",
+            *shares("leaving_out"),
+            "label everything; a warning",
+        ),
         ("a lazy one of two: gain", two, "refused", "refused by the constructor"),
     ]
     return table(("", *POOLS, "what helps"), rows)
@@ -229,6 +249,57 @@ def _leagues_verdict(alphas: Numbers) -> str:
     return "\n".join(lines)
 
 
+def _learnt(alphas: Numbers) -> str:
+    shares = [row["share"] for row in _first(_first(alphas)["rounds"])]
+    rows = []
+    for alpha, of in alphas.items():
+        for targets, found in of["rounds"].items():
+            pairs = [row["accuracies"]["mean"] for row in found]
+            rows.append((alpha, targets, *(f"{old:.3f} → {new:.3f}" for old, new in pairs)))
+    return table(("α", "learnt", *map(_share, shares)), rows)
+
+
+def _plans(alphas: Numbers) -> str:
+    rows = []
+    for alpha, of in alphas.items():
+        for targets, found in of["rounds"].items():
+            for way, by_name in found[0]["best"]["leagues"].items():
+                cells = [
+                    gain(each) for pool in POOLS for each in _over_shares(found, pool, way, "class")
+                ]
+                sure = gain(_over_shares(found, "leagues", way, SURE)[1]) if SURE in by_name else ""
+                rows.append((alpha, targets, way, *cells, sure))
+    head = ("α", "learnt", "planned for the", "one pool, mean", "most", "leagues, mean", "most")
+    return table((*head, "most, if it knows when it is sure"), rows)
+
+
+def _plans_verdict(alphas: Numbers) -> str:
+    lines = []
+    for alpha, of in alphas.items():
+        gains = _listed(
+            f"{gain(_most_planned(of, targets, 'leagues'))} ({targets} learnt)"
+            for targets in of["rounds"]
+        )
+        lines.append(f"At α = {alpha} it gains up to {gains} with leagues.")
+    return "\n".join(lines)
+
+
+def _over_shares(found: list[Numbers], pool: str, way: str, name: str) -> tuple[float, float]:
+    """Mean and most of all shares of the frequent class."""
+    gains = [row["best"][pool][way][name] for row in found]
+    return sum(each["mean"] for each in gains) / len(gains), max(each["most"] for each in gains)
+
+
+def _most_planned(of: Numbers, targets: str, pool: str) -> float:
+    """Of a liar who knows the class that it sees, and no answer in advance."""
+    found = of["rounds"][targets]
+    return max(
+        _over_shares(found, pool, way, "class")[1]
+        for way in found[0]["best"][pool]
+        if way != HINDSIGHT
+    )
+
+
 def _at(of: Numbers, pool: str, name: str, *rest: str) -> Numbers:
     found: Numbers = of[name][pool]
     for key in rest:
@@ -236,9 +307,8 @@ def _at(of: Numbers, pool: str, name: str, *rest: str) -> Numbers:
     return found
 
 
-def _first(alphas: Numbers) -> Numbers:
-    first: Numbers = next(iter(alphas.values()))
-    return first
+def _first(alphas: Numbers) -> Any:
+    return next(iter(alphas.values()))
 
 
 def _pairs_of(found: Numbers) -> list[str]:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, replace
 
 from experiments.judgements import Case
+from experiments.limits.two_rounds import Setting
+
+# What is learnt between two rounds (FEDSERUM_TARGETS): the default, and what is recommended.
+TARGETS = ("majority", "corrected")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Plan:
             samples=self.samples,
             preprocessing=self.preprocessing,
         )
+
+    def setting(self, alpha: float, seed: int, targets: str) -> Setting:
+        """Two rounds of these."""
+        return Setting(self.case(alpha, seed), targets, self.frequent_shares)
 
 
 def fast(plan: Plan) -> Plan:

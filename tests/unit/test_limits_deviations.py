@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from experiments.limits.best_response import best_own, climb, draw, hindsight, planned, search
+from experiments.limits.best_response import (
+    Opinions,
+    best_own,
+    climb,
+    draw,
+    hindsight,
+    plan,
+    planned,
+    search,
+)
 from experiments.limits.deviations import Policies, leagues, one_pool, states
 from experiments.limits.groups import gains_of
 from experiments.rewards import pay
@@ -107,17 +116,24 @@ def test_no_policy_beats_the_best_own_under_leagues() -> None:
 
 def test_one_pool_pays_a_liar_where_leagues_do_not() -> None:
     """One class at 90 %, and workers who know the classes."""
-    said = _said(frequent=0.9, accuracy=0.9, m=3_000)
-    one, two = (hindsight(said.labels, C, peering, np.random.default_rng(8)) for peering in (0, 1))
+    honest = Opinions(_said(frequent=0.9, accuracy=0.9, m=3_000).labels)
+    one, two = (hindsight(honest, C, peering, np.random.default_rng(8)) for peering in (0, 1))
     assert min(deviation.gain for deviation in one) > 0.15
     assert max(deviation.gain for deviation in two) < 0.05
     for deviation in one:
         assert deviation.gain == pytest.approx(deviation.predicted, abs=0.03)
-    plans = [
-        np.mean(planned(said.labels, C, peering, np.random.default_rng(9))) for peering in (0, 1)
+
+
+@pytest.mark.parametrize(("peering", "least", "most"), [(0, 0.1, 0.9), (1, -0.1, 0.01)])
+def test_plans_hold_while_nobody_learns(peering: int, least: float, most: float) -> None:
+    """What was best for half of the samples is good for the others: with one pool."""
+    honest = Opinions(_said(frequent=0.9, accuracy=0.9, m=3_000).labels)
+    last, now = honest.of(np.arange(1_500)), honest.of(np.arange(1_500, 3_000))
+    policies = [
+        plan(last, worker, np.delete(last.labels, worker, axis=0), C, peering)
+        for worker in range(N)
     ]
-    assert plans[0] > 0.1
-    assert plans[1] <= 0.01
+    assert least < np.mean(planned(policies, now, C, peering, np.random.default_rng(9))) < most
 
 
 def test_honest_policies_say_what_is_seen() -> None:
