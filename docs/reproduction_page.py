@@ -93,8 +93,8 @@ def _runs(folders: Sequence[Path], records: Sequence[dict[str, Any]]) -> list[st
                 plan["preprocessing"],
                 f"`{record['commit']}`",
                 record["hardware"]["gpu"] or record["hardware"]["cpu"],
-                f"{run['processes']} processes, {run['seconds'] / 60:.0f} minutes for "
-                f"{run['made']} results of {run['jobs']} jobs",
+                f"{run['processes']} processes, {run['seconds'] / 60:.0f} minutes: "
+                f"{run['jobs']} jobs made {run['made']} results",
                 ", ".join(map(str, record["seeds"])),
             ]
         )

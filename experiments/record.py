@@ -24,13 +24,14 @@ class Record:
         self.folder = results / f"{datetime.now(UTC):%Y-%m-%d}-{name}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._name, self._seeds = name, seeds
+        self._commit = _commit()  # before anything of an older record is written over
 
     def write(self, numbers: dict[str, Any]) -> Path:
         """Write `record.json`: command, hardware, versions, commit, seeds, numbers."""
         content = {
             "name": self._name,
             "command": ["python", *sys.orig_argv[1:]],
-            "commit": _commit(),
+            "commit": self._commit,
             "hardware": {"machine": platform.machine(), "cpu": _cpu(), "gpu": _gpu()},
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
             "seeds": self._seeds,
