@@ -48,7 +48,7 @@ def _introduction(record: dict[str, Any], folder: str) -> list[str]:
         "# Rounds of labels beside FedAvg",
         "",
         f"Made by `make docs` of `results/{folder}/record.json` (commit {record['commit']}, "
-        f"{record['hardware']['cpu']}, {record['numbers']['seconds'] / 60:.0f} minutes); "
+        f"{record['hardware']['cpu']}); "
         "`make compare PRIVATE=…` makes the record.",
         "",
         f"Ten workers share {case['private_samples']:,} samples of {case['private']} by Dir(α), "

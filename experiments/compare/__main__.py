@@ -1,19 +1,22 @@
 """Play everything and write its record: `make compare [PRIVATE=…] [FAST=1] [ARGS='--seeds 0 1 2']`.
 
-One line for each method, split and seed as it ends; docs/compare.md is made of the record.
+One line for each method, split and seed; docs/compare.md is made of the record. What was trained is
+kept in results/cache, so an interrupted run goes on where it was.
 """
 
 import argparse
-import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from experiments.compare import plots
 from experiments.compare.labels import Schedule
+from experiments.compare.run import Run
 from experiments.compare.tasks import FAST, FULL, make_tasks, perform
 from experiments.compare.traffic import image_bytes, networks
+from experiments.jobs import Job, run_jobs
 from experiments.judgements import Case
+from experiments.kept import CACHE
 from experiments.record import RESULTS, Record
 
 
@@ -30,8 +33,10 @@ def main() -> None:
         preprocessing="box",
     )
     record = Record("compare", options.seeds, Path("runs") if options.fast else RESULTS)
-    started = time.monotonic()
-    runs = list(perform(make_tasks(case, size, options.alphas, options.seeds), options.processes))
+    tasks = list(make_tasks(case, size, options.alphas, options.seeds))
+    run_jobs([Job(0, perform, task) for task in tasks], options.cache, options.processes)
+    runs = [run for task in tasks for run in perform(task, options.cache)]
+    print(*map(_line, runs), sep="\n")
     numbers = {
         # What it is, not where it lies here.
         "case": asdict(replace(case, private=Path(case.private).name)),
@@ -39,11 +44,10 @@ def main() -> None:
         "runs": [asdict(run) for run in runs],
         "public_images": _public_images(case, size.schedules),
         "networks": [asdict(network) for network in networks()],
-        "seconds": time.monotonic() - started,
     }
     path = record.write(numbers)
     plots.save(numbers, record.folder)
-    print(f"{path} after {numbers['seconds']:.0f} s")
+    print(path)
 
 
 def _public_images(case: Case, schedules: tuple[Schedule, ...]) -> list[dict[str, int]]:
@@ -56,6 +60,12 @@ def _public_images(case: Case, schedules: tuple[Schedule, ...]) -> list[dict[str
     return found
 
 
+def _line(run: Run) -> str:
+    means = " ".join(f"{sum(each) / len(each):.4f}" for each in run.accuracies)
+    split = "" if run.alpha is None else f"alpha {run.alpha:g}, "
+    return f"{split}seed {run.seed}, {run.method}: {means} ({run.seconds:.0f} s)"
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--private", required=True, help="as FEDSERUM_PRIVATE, such as a folder")
@@ -63,6 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--alphas", type=float, nargs="+", help="100 1 0.1, with --fast 100 0.1")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--processes", type=int, default=2, help="single-threaded ones")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="what was made before")
     parser.add_argument("--fast", action="store_true", help="a tenth of everything, into runs/")
     options = parser.parse_args()
     options.alphas = options.alphas or ([100.0, 0.1] if options.fast else [100.0, 1.0, 0.1])

@@ -1,18 +1,18 @@
-"""What a comparison consists of, dealt out to processes of one thread each."""
+"""What a comparison consists of; each part is kept on disk when it is done."""
 
-import logging
-import multiprocessing
+import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
-import structlog
 
 from experiments.compare import centralised, fedavg, labels
 from experiments.compare.labels import READINGS, Schedule
 from experiments.compare.run import Run
+from experiments.compare.traffic import Traffic
 from experiments.judgements import Case
+from experiments.kept import CACHE, kept
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,14 @@ def make_tasks(case: Case, size: Size, alphas: list[float], seeds: list[int]) ->
             yield Task(kind, split, size)
 
 
-def perform(tasks: Iterator[Task], n_processes: int) -> Iterator[Run]:
-    """Every run, as it ends; prints a line for each."""
-    # Not forked: threads of torch would be missing in the copy.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes, context, _be_quiet) as pool:
-        waiting = [pool.submit(task.runs) for task in tasks]
-        for number, future in enumerate(as_completed(waiting), 1):
-            for run in future.result():
-                print(f"[{number}/{len(waiting)}] {_line(run)}", flush=True)
-                yield run
+def perform(task: Task, cache: Path = CACHE) -> list[Run]:
+    """Do a task and keep its runs, or read them."""
+    found = kept("compare", task, lambda: {"runs": _to_json(task.runs())}, cache)
+    return [
+        Run(**each | {"traffic": [Traffic(**exchange) for exchange in each["traffic"]]})
+        for each in json.loads(str(found["runs"]))
+    ]
 
 
-def _be_quiet() -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-
-
-def _line(run: Run) -> str:
-    means = " ".join(f"{sum(each) / len(each):.4f}" for each in run.accuracies)
-    split = "" if run.alpha is None else f"alpha {run.alpha:g}, "
-    return f"{split}seed {run.seed}, {run.method}: {means} ({run.seconds:.0f} s)"
+def _to_json(runs: list[Run]) -> str:
+    return json.dumps([asdict(run) for run in runs])

