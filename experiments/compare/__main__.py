@@ -5,6 +5,7 @@ kept in results/cache, so an interrupted run goes on where it was.
 """
 
 import argparse
+import os
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,7 @@ def main() -> None:
     )
     record = Record("compare", options.seeds, Path("runs") if options.fast else RESULTS)
     tasks = list(make_tasks(case, size, options.alphas, options.seeds))
-    run_jobs([Job(0, perform, task) for task in tasks], options.cache, options.processes)
+    run_jobs([Job(0, perform, task) for task in tasks], options.cache, options.jobs)
     runs = [run for task in tasks for run in perform(task, options.cache)]
     print(*map(_line, runs), sep="\n")
     numbers = {
@@ -72,7 +73,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--public", default="mnist-data", help="as FEDSERUM_PUBLIC")
     parser.add_argument("--alphas", type=float, nargs="+", help="100 1 0.1, with --fast 100 0.1")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--processes", type=int, default=2, help="single-threaded ones")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--cache", type=Path, default=CACHE, help="what was made before")
     parser.add_argument("--fast", action="store_true", help="a tenth of everything, into runs/")
     options = parser.parse_args()

@@ -49,6 +49,7 @@ def page(path: Path) -> str:
         learnt=_learnt(alphas),
         plans=_plans(alphas),
         plans_verdict=_plans_verdict(alphas),
+        hindsight=_hindsight(alphas),
     )
 
 
@@ -70,7 +71,10 @@ def _glance(alphas: Numbers) -> str:
 
     def planned(targets: str) -> list[str]:
         return [
-            ", ".join(gain(_most_planned(of, targets, pool)) for of in alphas.values())
+            ", ".join(
+                gain(max(most for _, most in _planned(of["rounds"][targets], pool)))
+                for of in alphas.values()
+            )
             for pool in POOLS
         ]
 
@@ -276,12 +280,23 @@ def _plans(alphas: Numbers) -> str:
 def _plans_verdict(alphas: Numbers) -> str:
     lines = []
     for alpha, of in alphas.items():
-        gains = _listed(
-            f"{gain(_most_planned(of, targets, 'leagues'))} ({targets} learnt)"
-            for targets in of["rounds"]
+        gains = [each for found in of["rounds"].values() for each in _planned(found, "leagues")]
+        mean, most = (max(column) for column in zip(*gains, strict=True))
+        lines.append(
+            f"At α = {alpha} the best way to plan gains {gain(mean)} on average and {gain(most)} "
+            "at most, with leagues."
         )
-        lines.append(f"At α = {alpha} it gains up to {gains} with leagues.")
     return "\n".join(lines)
+
+
+def _hindsight(alphas: Numbers) -> str:
+    """The most in the first round and in the second, at the last α."""
+    of = list(alphas.values())[-1]
+    first = max(row["best"]["leagues"]["class"]["most"] for row in of["imbalance"])
+    second = [
+        _over_shares(found, "leagues", HINDSIGHT, "class")[1] for found in of["rounds"].values()
+    ]
+    return f"from {gain(first)} to {gain(max(second))}"
 
 
 def _over_shares(found: list[Numbers], pool: str, way: str, name: str) -> tuple[float, float]:
@@ -290,14 +305,10 @@ def _over_shares(found: list[Numbers], pool: str, way: str, name: str) -> tuple[
     return sum(each["mean"] for each in gains) / len(gains), max(each["most"] for each in gains)
 
 
-def _most_planned(of: Numbers, targets: str, pool: str) -> float:
-    """Of a liar who knows the class that it sees, and no answer in advance."""
-    found = of["rounds"][targets]
-    return max(
-        _over_shares(found, pool, way, "class")[1]
-        for way in found[0]["best"][pool]
-        if way != HINDSIGHT
-    )
+def _planned(found: list[Numbers], pool: str) -> list[tuple[float, float]]:
+    """Mean and most of each way to plan, of a liar who knows the class that it sees."""
+    ways = found[0]["best"][pool]
+    return [_over_shares(found, pool, way, "class") for way in ways if way != HINDSIGHT]
 
 
 def _at(of: Numbers, pool: str, name: str, *rest: str) -> Numbers:
