@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from experiments.limits.best_response import Opinions, hindsight, plan, planned
+from experiments.limits.deviations import Policies
 from experiments.limits.two_rounds import Played, TwoRounds
 from services.scoring import Labels
 
@@ -48,7 +49,7 @@ def gains(
     return found
 
 
-def _by_own_data(played: Played, classes: int, peering: int) -> list[np.ndarray]:
+def _by_own_data(played: Played, classes: int, peering: int) -> list[Policies]:
     """As if its validation split were the public set, and all others knew the classes."""
     n_others = len(played.own) - 1
     return [
@@ -57,7 +58,7 @@ def _by_own_data(played: Played, classes: int, peering: int) -> list[np.ndarray]
     ]
 
 
-def _by_last_round(own: Opinions, said: Labels, classes: int, peering: int) -> list[np.ndarray]:
+def _by_last_round(own: Opinions, said: Labels, classes: int, peering: int) -> list[Policies]:
     """As if everybody said again what it said, [n, a], where the worker thinks the same."""
     return [
         plan(own, worker, np.delete(said, worker, axis=0), classes, peering)
