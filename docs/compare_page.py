@@ -157,11 +157,14 @@ def _verdict(found: list[Curve], alpha: float) -> str:
     of_split = [each for each in found if each.alpha == alpha]
     fedavg = next(each for each in of_split if each.method == FEDAVG)
     best = max((e for e in of_split if e.is_labels), key=lambda each: each.means[-1])
-    is_ahead = fedavg.means[-1] > best.means[-1]
+    lead = fedavg.means[-1] - best.means[-1]
+    spread = fedavg.deviations[-1] + best.deviations[-1]
+    who = "**FedAvg ends** higher" if lead > 0 else "labels end higher"
+    doubt = ", by less than seeds differ" if abs(lead) < spread else ""
     return (
-        f"- α = {alpha:g}: {'**FedAvg ends**' if is_ahead else 'labels end'} higher: FedAvg at "
-        f"{fedavg.means[-1]:.4f} after {len(fedavg.means) - 1} exchanges, the best rounds of "
-        f"labels ({best.method}) at {best.means[-1]:.4f}."
+        f"- α = {alpha:g}: {who}{doubt}: FedAvg at {fedavg.means[-1]:.4f} after "
+        f"{len(fedavg.means) - 1} exchanges, the best rounds of labels ({best.method}) at "
+        f"{best.means[-1]:.4f}."
     )
 
 

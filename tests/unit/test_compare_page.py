@@ -83,6 +83,17 @@ def test_the_page_shows_the_numbers(tmp_path: Path) -> None:
     assert "| LeNet-5 | 61,706 | 4 | 247 kB | 6 kB | 41 | 20 kB | 12 |" in page
 
 
+def test_a_lead_that_seeds_undo_is_told_as_such(tmp_path: Path) -> None:
+    """One more seed of FedAvg at α = 0.1 brings it to 0.6 ± 0.4, and labels have 0.65."""
+    another = _run("FedAvg", 0.1, 1, [[0.1], [1.0]])
+    numbers = NUMBERS | {"runs": [*NUMBERS["runs"], another]}
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(RECORD | {"numbers": numbers}))
+    page = PAGE["page"](path)
+    assert "- α = 0.1: labels end higher, by less than seeds differ: FedAvg at 0.6000" in page
+    assert "- α = 100: **FedAvg ends** higher: " in page
+
+
 def test_the_plots_are_drawn(tmp_path: Path) -> None:
     """Three of them."""
     save(NUMBERS, tmp_path)
