@@ -5,27 +5,20 @@ import os
 import sys
 from pathlib import Path
 
+from experiments.command import run
 from experiments.figures import FIGURES, make_figures
-from experiments.kept import CACHE, forget_settings
+from experiments.kept import CACHE
 from experiments.plan import fast, full
 from experiments.record import RESULTS
 from services.datasets import MNIST_DATA
-from services.errors import FedserumError
 
 EMNIST = "torchvision:EMNIST:digits"
 
 
 def main() -> int:
     """Run one experiment; returns the exit code."""
-    forget_settings()
-    os.environ["OMP_NUM_THREADS"] = "1"  # of every process that is started
     options = _parser().parse_args()
-    try:
-        print(f"\n{options.run(options)}")
-    except FedserumError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(lambda: print(f"\n{options.run(options)}"))
 
 
 def _figures(options: argparse.Namespace) -> Path:

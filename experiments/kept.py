@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.settings import PREFIX
-
 CACHE = Path("results") / "cache"
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -43,12 +41,6 @@ def kept(
         temporary.replace(path)
     with np.load(path) as content:
         return dict(content)
-
-
-def forget_settings() -> None:
-    """Results are kept by what they depend on, which is not to include somebody's environment."""
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]
 
 
 def path_of(kind: str, key: Any, cache: Path = CACHE) -> Path:

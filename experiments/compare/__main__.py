@@ -6,10 +6,12 @@ kept in results/cache, so an interrupted run goes on where it was.
 
 import argparse
 import os
+import sys
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from experiments.command import run
 from experiments.compare import plots
 from experiments.compare.labels import Schedule
 from experiments.compare.run import Run
@@ -33,7 +35,6 @@ def main() -> None:
         samples=max(each.n_rounds * each.n_samples for each in size.schedules),
         preprocessing="box",
     )
-    record = Record("compare", options.seeds, Path("runs") if options.fast else RESULTS)
     tasks = list(make_tasks(case, size, options.alphas, options.seeds))
     run_jobs([Job(0, perform, task) for task in tasks], options.cache, options.jobs)
     runs = [run for task in tasks for run in perform(task, options.cache)]
@@ -46,6 +47,7 @@ def main() -> None:
         "public_images": _public_images(case, size.schedules),
         "networks": [asdict(network) for network in networks()],
     }
+    record = Record("compare", options.seeds, Path("runs") if options.fast else RESULTS)
     path = record.write(numbers)
     plots.save(numbers, record.folder)
     print(path)
@@ -82,4 +84,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 
+from experiments.command import run
 from experiments.jobs import Job, run_jobs
 from experiments.judgements import judgements
-from experiments.kept import CACHE, forget_settings
+from experiments.kept import CACHE
 from experiments.limits.figures import draw_all
 from experiments.limits.page import page
 from experiments.limits.plan import TARGETS, Plan, fast
@@ -27,7 +28,6 @@ PAGE = Path("docs") / "limits.md"
 
 def main() -> None:
     """Measure, then write record, plots and, at full size, the page."""
-    forget_settings()
     options = _options()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     plan = Plan(options.private, options.preprocessing)
@@ -71,4 +71,4 @@ def _options() -> Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -1,5 +1,7 @@
 """The study of where the mechanism breaks: its cases on drawn labels, record, plots and page."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,3 +229,14 @@ def test_the_limits_page_is_what_the_record_says() -> None:
     assert written.exists() == bool(records)
     if records:
         assert written.read_text(encoding="utf-8") == page(records[-1])
+
+
+def test_data_that_are_not_there_end_it_with_one_line(tmp_path: Path) -> None:
+    """And leave no file."""
+    where = ["--cache", str(tmp_path / "cache"), "--results", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "experiments.limits", "--private", "/nowhere", *where]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: /nowhere: no such folder or file; name a folder of")
+    assert len(ended.stderr.splitlines()) == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
